@@ -1,0 +1,1 @@
+//! A synthetic hospital, drills and benchmarks for the line.

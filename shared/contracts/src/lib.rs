@@ -1,0 +1,1 @@
+//! Topics as types: names, keys, Avro records, retention and ids.

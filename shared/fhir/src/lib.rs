@@ -1,0 +1,1 @@
+//! FHIR R4 validation to an OperationOutcome.

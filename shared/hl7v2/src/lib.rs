@@ -1,0 +1,1 @@
+//! HL7 v2 syntax: messages, batches, escapes, MLLP framing and acknowledgements.

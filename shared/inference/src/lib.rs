@@ -1,0 +1,1 @@
+//! Clinical text models on candle: encoder, heads, critical values and extractive summaries.

@@ -1,0 +1,1 @@
+//! A schema registry in process: the Confluent API over the committed schemas.

@@ -1,0 +1,1 @@
+//! Typed configuration from file and environment, checked before a socket opens.

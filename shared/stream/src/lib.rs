@@ -1,0 +1,1 @@
+//! The consumer runtime: consume, transform and produce exactly once on Kafka.

@@ -1,0 +1,1 @@
+//! The WORM audit log: segments, manifests and the verifier.
