@@ -1,0 +1,418 @@
+//! A message: where its segments and fields are.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use memchr::{memchr_iter, memchr2, memrchr};
+
+use crate::character_set::Decoded;
+use crate::error::{is_leading_noise, is_segment_name};
+use crate::{CharacterSet, Delimiters, Error, ErrorCode, Path, PathError, Segment, structure_of};
+
+/// Bounds on what is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a message; 16 MiB by default, 1 GiB at most.
+    pub bytes: usize,
+    /// Segments of a message; 100,000 by default.
+    pub segments: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, segments: 100_000 }
+    }
+}
+
+/// A parsed message over the bytes it was parsed from.
+///
+/// Parsing finds the segments and fields; repetitions, components and escapes are looked at only when asked for. The text is
+/// borrowed when the bytes are ASCII or UTF-8, and decoded once as a whole when they are not.
+/// `Debug` shows the message's type and size, no content.
+pub struct Message<'a> {
+    raw: &'a [u8],
+    pub(crate) text: Cow<'a, str>,
+    source: Source,
+    pub(crate) delimiters: Delimiters,
+    pub(crate) character_set: CharacterSet,
+    pub(crate) segments: Vec<SegmentSpan>,
+    /// Offset in `text` at which each field starts, segment after segment; MSH-1 has no entry.
+    pub(crate) fields: Vec<u32>,
+}
+
+/// Where the text stands in the bytes that were given.
+struct Source {
+    /// What was skipped before the text.
+    base: usize,
+    /// Lines of a decoded text: (offset in the text, offset in the bytes after `base`). Empty if the text is borrowed.
+    lines: Vec<(usize, usize)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SegmentSpan {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// Index of the first field in `Message::fields`; the next segment's is the end.
+    pub(crate) fields: u32,
+}
+
+impl<'a> Message<'a> {
+    /// Parses one message with the default [`Limits`].
+    ///
+    /// Accepted although unusual: `\n` or `\r\n` between segments, blank lines, white space, a byte order mark or MLLP's frame bytes around
+    /// the message, line feeds inside a value when segments end in `\r`, missing encoding characters after the first, an unknown or absent MSH-18 (UTF-8 if
+    /// the bytes are, else Windows-1252), an absent MSH-12, and any Z-segment.
+    ///
+    /// # Errors
+    /// [`Error`] with one of the codes `HL7-100` to `HL7-114`.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        Self::parse_with(bytes, &Limits::default())
+    }
+
+    /// Parses one message within `limits`.
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn parse_with(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
+        if bytes.len() > limits.bytes.min(1 << 30) {
+            return Err(Error::new(ErrorCode::TooLarge, limits.bytes));
+        }
+        if matches!(bytes, [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..]) {
+            return Err(Error::new(ErrorCode::EncodingUnsupported, 0));
+        }
+        if let Some((character_set, mark)) = CharacterSet::utf16(bytes) {
+            return Self::parse_utf16(bytes, character_set, mark, limits);
+        }
+        let start = bytes.iter().take_while(|b| is_leading_noise(**b)).count();
+        let header = header(&bytes[start..], start)?;
+        let delimiters = Delimiters::read(header, start)?;
+        let declared = header.split(|b| *b == delimiters.field).nth(17).unwrap_or_default();
+        let repetition = delimiters.repetition;
+        let character_set =
+            CharacterSet::declared(declared.split(|b| Some(*b) == repetition || *b == delimiters.component));
+        refuse_control_characters(bytes, start, delimiters.field, character_set.uses_escape_sequences())?;
+        let (decoded, character_set) = character_set.decode(&bytes[start..]).map_err(|at| {
+            Error::located(ErrorCode::CharacterSetMismatch, bytes, delimiters.field, start + at)
+        })?;
+        let (text, lines) = match decoded {
+            Decoded::Borrowed(text) => (Cow::Borrowed(text), Vec::new()),
+            Decoded::Owned { text, lines } => (Cow::Owned(text), lines),
+        };
+        let source = Source { base: start, lines };
+        Self::tape(bytes, text, source, 0, delimiters, character_set, limits)
+    }
+
+    fn parse_utf16(
+        bytes: &'a [u8],
+        character_set: CharacterSet,
+        mark: usize,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let mismatch = |at| Error::new(ErrorCode::CharacterSetMismatch, mark + at);
+        let text = match character_set.decode(&bytes[mark..]).map_err(mismatch)?.0 {
+            Decoded::Borrowed(text) => text.to_owned(),
+            Decoded::Owned { text, .. } => text,
+        };
+        let start = text.bytes().take_while(|b| is_leading_noise(*b)).count();
+        // Every error below is placed in the text; its offset is that of the same character in the bytes.
+        let in_source = |error: Error| Error {
+            offset: mark + character_set.source_length(&bytes[mark..], error.offset),
+            ..error
+        };
+        let delimiters = header(&text.as_bytes()[start..], start)
+            .and_then(|header| Delimiters::read(header, start))
+            .map_err(in_source)?;
+        refuse_control_characters(text.as_bytes(), start, delimiters.field, false).map_err(in_source)?;
+        let source = Source { base: mark, lines: vec![(0, 0)] };
+        Self::tape(bytes, Cow::Owned(text), source, start, delimiters, character_set, limits)
+    }
+
+    /// Finds the segments and fields of `text` from `start` on.
+    fn tape(
+        raw: &'a [u8],
+        text: Cow<'a, str>,
+        source: Source,
+        start: usize,
+        delimiters: Delimiters,
+        character_set: CharacterSet,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let mut message =
+            Self { raw, text, source, delimiters, character_set, segments: Vec::new(), fields: Vec::new() };
+        message.find_segments(start, limits)?;
+        message.check_header()?;
+        Ok(message)
+    }
+
+    fn find_segments(&mut self, start: usize, limits: &Limits) -> Result<(), Error> {
+        let bytes = self.text.as_bytes();
+        let separator = self.delimiters.field;
+        let end =
+            bytes.iter().rposition(|b| !b.is_ascii_whitespace() && *b != 0x1C).map_or(start, |at| at + 1);
+        let bytes = &bytes[..end];
+        let returns = memrchr(b'\r', &bytes[start..]).is_some();
+        let mut segments = Vec::with_capacity(16);
+        let mut fields = Vec::with_capacity(bytes.len() / 8);
+        let mut at = start;
+        while at < bytes.len() {
+            let line_end = end_of_segment(bytes, at, separator, returns);
+            let line = &bytes[at..line_end];
+            if line.trim_ascii().is_empty() {
+                at = line_end + 1;
+                continue;
+            }
+            let error = |code| Error {
+                segment_index: Some(segments.len()),
+                offset: self.source_offset(at),
+                ..Error::new(code, 0)
+            };
+            if segments.len() == limits.segments {
+                return Err(error(ErrorCode::TooManySegments));
+            }
+            if !starts_segment(line, separator) {
+                return Err(error(ErrorCode::SegmentNameInvalid));
+            }
+            if !segments.is_empty() && line.starts_with(b"MSH") {
+                return Err(Error { segment: Some("MSH".to_owned()), ..error(ErrorCode::HeaderRepeated) });
+            }
+            segments.push(SegmentSpan {
+                start: offset32(at),
+                end: offset32(line_end),
+                fields: offset32(fields.len()),
+            });
+            fields.extend(memchr_iter(separator, line).map(|separator| offset32(at + separator + 1)));
+            at = line_end + 1;
+        }
+        self.segments = segments;
+        self.fields = fields;
+        Ok(())
+    }
+
+    fn check_header(&self) -> Result<(), Error> {
+        let Some(header) = self.segment_at(0) else {
+            return Err(Error::new(ErrorCode::Empty, 0));
+        };
+        let error = |code, field: usize| Error::header(code, field, header.field(field).offset());
+        if header.field_count() < 9 {
+            return Err(error(ErrorCode::HeaderTruncated, header.field_count()));
+        }
+        if header.field(9).repetition(1).component(1).text().trim().is_empty() {
+            return Err(error(ErrorCode::MessageTypeMissing, 9));
+        }
+        if header.field(10).text().trim().is_empty() {
+            return Err(error(ErrorCode::ControlIdMissing, 10));
+        }
+        if self.segments.len() < 2 {
+            return Err(Error {
+                segment_index: Some(0),
+                segment: Some("MSH".to_owned()),
+                ..Error::new(ErrorCode::SegmentsMissing, self.source_offset(self.segments[0].end as usize))
+            });
+        }
+        Ok(())
+    }
+
+    /// The offset in the given bytes of the text at `position`.
+    pub(crate) fn source_offset(&self, position: usize) -> usize {
+        let Source { base, lines } = &self.source;
+        let line = lines.partition_point(|(text, _)| *text <= position).saturating_sub(1);
+        let Some(&(text, start)) = lines.get(line) else { return base + position };
+        let bytes = self.raw.get(*base..).unwrap_or_default();
+        let end = lines.get(line + 1).map_or(bytes.len(), |next| next.1);
+        let bytes = bytes.get(start..end).unwrap_or_default();
+        base + start + self.character_set.source_length(bytes, position - text)
+    }
+
+    /// The segments in their order, MSH first.
+    pub fn segments(&self) -> impl ExactSizeIterator<Item = Segment<'_>> + DoubleEndedIterator {
+        (0..self.segments.len()).map(|index| Segment::new(self, index))
+    }
+
+    /// How many segments there are; at least two.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The segment at `index`, from 0.
+    pub fn segment_at(&self, index: usize) -> Option<Segment<'_>> {
+        (index < self.segments.len()).then(|| Segment::new(self, index))
+    }
+
+    /// The first segment of that name.
+    pub fn segment(&self, name: &str) -> Option<Segment<'_>> {
+        self.segments().find(|segment| segment.name() == name)
+    }
+
+    /// All segments of that name, in their order.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = Segment<'s>> {
+        self.segments().filter(move |segment| segment.name() == name)
+    }
+
+    fn header_text(&self, field: usize, component: usize) -> Cow<'_, str> {
+        let text = Segment::new(self, 0).field(field).repetition(1).component(component).text();
+        match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        }
+    }
+
+    /// MSH-3.1, the sending application; empty if absent.
+    pub fn sending_application(&self) -> Cow<'_, str> {
+        self.header_text(3, 1)
+    }
+
+    /// MSH-4.1, the sending facility; empty if absent.
+    pub fn sending_facility(&self) -> Cow<'_, str> {
+        self.header_text(4, 1)
+    }
+
+    /// MSH-7.1, when the message was made, as written; empty if absent.
+    pub fn timestamp(&self) -> Cow<'_, str> {
+        self.header_text(7, 1)
+    }
+
+    /// MSH-9.1, such as `ADT`; never empty.
+    pub fn message_code(&self) -> Cow<'_, str> {
+        self.header_text(9, 1)
+    }
+
+    /// MSH-9.2, such as `A01`; empty if absent.
+    pub fn trigger_event(&self) -> Cow<'_, str> {
+        self.header_text(9, 2)
+    }
+
+    /// MSH-9.3, such as `ADT_A01`, or what HL7 table 0354 gives for the code and event when it is absent.
+    pub fn structure(&self) -> Cow<'_, str> {
+        let declared = self.header_text(9, 3);
+        if !declared.is_empty() {
+            return declared;
+        }
+        let (code, event) = (self.message_code(), self.trigger_event());
+        match structure_of(&code, &event) {
+            Some(structure) => Cow::Borrowed(structure),
+            None if event.is_empty() => Cow::Owned(code.into_owned()),
+            None => Cow::Owned(format!("{code}_{event}")),
+        }
+    }
+
+    /// MSH-10, the message control id; never empty.
+    pub fn control_id(&self) -> Cow<'_, str> {
+        self.header_text(10, 1)
+    }
+
+    /// MSH-11.1: `P` production, `T` training, `D` debugging; empty if absent.
+    pub fn processing_id(&self) -> Cow<'_, str> {
+        self.header_text(11, 1)
+    }
+
+    /// MSH-12.1, such as `2.5.1`; empty if absent.
+    pub fn version(&self) -> Cow<'_, str> {
+        self.header_text(12, 1)
+    }
+
+    /// The bytes the message was parsed from.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The delimiters of MSH-1 and MSH-2.
+    pub fn delimiters(&self) -> &Delimiters {
+        &self.delimiters
+    }
+
+    /// The character set the bytes were read in.
+    pub fn character_set(&self) -> CharacterSet {
+        self.character_set
+    }
+
+    /// The decoded value at a terser `path` such as `PID-3[2].4.1`; `None` where nothing is valued.
+    ///
+    /// # Errors
+    /// [`PathError`] if `path` is not one.
+    pub fn query(&self, path: &str) -> Result<Option<String>, PathError> {
+        Ok(path.parse::<Path>()?.find(self).map(Cow::into_owned))
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("structure", &self.structure())
+            .field("segments", &self.segments.len())
+            .field("bytes", &self.raw.len())
+            .finish()
+    }
+}
+
+/// The line that MSH is on, or why it is none.
+fn header(bytes: &[u8], offset: usize) -> Result<&[u8], Error> {
+    if bytes.is_empty() {
+        return Err(Error::new(ErrorCode::Empty, 0));
+    }
+    let end = memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
+    let line = &bytes[..end];
+    if line.starts_with(b"MSH") {
+        return Ok(line);
+    }
+    let batch = (line.starts_with(b"FHS") || line.starts_with(b"BHS"))
+        && line.get(3).is_some_and(u8::is_ascii_punctuation);
+    let code = if batch {
+        ErrorCode::BatchNotMessage
+    } else if end == bytes.len() && b"MSH".starts_with(line) {
+        ErrorCode::HeaderTruncated
+    } else {
+        ErrorCode::HeaderMissing
+    };
+    Err(Error::new(code, offset))
+}
+
+/// Offsets fit: the message has at most 1 GiB, and its text at most three times that.
+fn offset32(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
+fn starts_segment(line: &[u8], separator: u8) -> bool {
+    line.get(..3).is_some_and(is_segment_name) && line.get(3).is_none_or(|b| *b == separator)
+}
+
+/// Where the segment that starts at `at` ends. Where segments end in `\r`, a `\n` that no segment follows is content.
+fn end_of_segment(bytes: &[u8], at: usize, separator: u8, returns: bool) -> usize {
+    let mut from = at;
+    while let Some(found) = memchr2(b'\r', b'\n', &bytes[from..]) {
+        let end = from + found;
+        let next = &bytes[end + 1..];
+        let content = returns
+            && bytes[end] == b'\n'
+            && end > at
+            && !next.is_empty()
+            && !matches!(next[0], b'\r' | b'\n')
+            && !(starts_segment(&next[..next.len().min(4)], separator));
+        if !content {
+            return end;
+        }
+        from = end + 1;
+    }
+    bytes.len()
+}
+
+/// Tab, form feed, `\r` and `\n` may occur; frame bytes may surround the message.
+fn refuse_control_characters(bytes: &[u8], start: usize, separator: u8, escapes: bool) -> Result<(), Error> {
+    let refused = |b: u8| {
+        (b < 0x20 || b == 0x7F) && !matches!(b, b'\t' | b'\n' | 0x0C | b'\r') && !(escapes && b == 0x1B)
+    };
+    let end = bytes.iter().rposition(|b| !b.is_ascii_whitespace() && *b != 0x1C).map_or(start, |at| at + 1);
+    let Some(inside) = bytes.get(start..end) else { return Ok(()) };
+    // The first pass has no branches, so that the compiler makes it a vector loop.
+    for (index, chunk) in inside.chunks(4096).enumerate() {
+        let suspect = chunk.iter().fold(0_u8, |found, b| {
+            found | u8::from(*b < 0x20) & u8::from(*b != b'\r') & u8::from(*b != b'\n') | u8::from(*b == 0x7F)
+        });
+        if suspect != 0
+            && let Some(at) = chunk.iter().position(|b| refused(*b))
+        {
+            let offset = start + index * 4096 + at;
+            return Err(Error::located(ErrorCode::ControlCharacter, bytes, separator, offset));
+        }
+    }
+    Ok(())
+}
