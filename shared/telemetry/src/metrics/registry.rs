@@ -1,0 +1,279 @@
+//! The metrics of a process.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::histogram::{END_TO_END, Histogram, PROCESS};
+use super::labels::{
+    ChannelOutcome, Field, Kind, Stage, StageDependency, StageEnd, StageFate, StagePartition, StageTopic,
+};
+use super::snapshot::{Snapshot, Tally};
+use super::stage::StageMetrics;
+
+/// Builds histograms of one set of bounds.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds(&'static [f64]);
+
+impl MetricConstructor<Histogram> for Bounds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(self.0)
+    }
+}
+
+/// The metrics of a process; clones share them.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    families: Families,
+    stages: Mutex<BTreeMap<String, StageMetrics>>,
+    notifications: Tallies<ChannelOutcome>,
+    redactions: Tallies<Kind>,
+    unmapped: Tallies<Field>,
+}
+
+pub(crate) struct Families {
+    pub(crate) records_in: Family<StageTopic, Counter>,
+    pub(crate) records_out: Family<StageTopic, Counter>,
+    pub(crate) fates: Family<StageFate, Counter>,
+    pub(crate) duplicates: Family<Stage, Counter>,
+    pub(crate) process: Family<Stage, Histogram, Bounds>,
+    pub(crate) end_to_end: Family<Stage, Histogram, Bounds>,
+    pub(crate) lag: Family<StagePartition, Gauge>,
+    pub(crate) in_flight: Family<Stage, Gauge>,
+    pub(crate) transactions: Family<StageEnd, Counter>,
+    pub(crate) dependency_up: Family<StageDependency, Gauge>,
+}
+
+/// Counters by label set that can also be listed, which a [`Family`] cannot.
+struct Tallies<L: Clone + std::hash::Hash + Eq> {
+    family: Family<L, Counter>,
+    known: Mutex<BTreeMap<String, Counter>>,
+}
+
+impl<L: Clone + std::hash::Hash + Eq> Tallies<L> {
+    fn new() -> Self {
+        Self { family: Family::default(), known: Mutex::new(BTreeMap::new()) }
+    }
+
+    fn add(&self, name: &str, count: u64, labels: impl FnOnce() -> L) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = known.get(name) {
+            counter.inc_by(count);
+            return;
+        }
+        let counter = self.family.get_or_create_owned(&labels());
+        counter.inc_by(count);
+        known.insert(name.to_owned(), counter);
+    }
+
+    fn list(&self) -> Vec<Tally> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().map(|(name, counter)| Tally { name: name.clone(), count: counter.get() }).collect()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Metrics").field(&self.snapshot()).finish()
+    }
+}
+
+impl Metrics {
+    /// Metrics at zero, with the version of this build.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("wardstream");
+        let families = Families {
+            records_in: Family::default(),
+            records_out: Family::default(),
+            fates: Family::default(),
+            duplicates: Family::default(),
+            process: Family::new_with_constructor(Bounds(PROCESS)),
+            end_to_end: Family::new_with_constructor(Bounds(END_TO_END)),
+            lag: Family::default(),
+            in_flight: Family::default(),
+            transactions: Family::default(),
+            dependency_up: Family::default(),
+        };
+        let (notifications, redactions, unmapped) = (Tallies::new(), Tallies::new(), Tallies::new());
+        let r = &mut registry;
+        r.register("build", "The build that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        r.register("records_in", "Records read", families.records_in.clone());
+        r.register("records_out", "Records written", families.records_out.clone());
+        r.register("fates", "Input records by what became of them", families.fates.clone());
+        r.register(
+            "duplicates",
+            "Input records that lineage showed to be seen before",
+            families.duplicates.clone(),
+        );
+        r.register("process_seconds", "Work on one record, in seconds", families.process.clone());
+        r.register(
+            "end_to_end_seconds",
+            "From the receipt at a feed to the fate in this stage, in seconds",
+            families.end_to_end.clone(),
+        );
+        r.register("lag_records", "Records of a partition not yet read", families.lag.clone());
+        r.register("in_flight", "Records being worked on", families.in_flight.clone());
+        r.register("transactions", "Kafka transactions by how they ended", families.transactions.clone());
+        r.register(
+            "dependency_up",
+            "Whether what a stage depends on answers (1) or not (0)",
+            families.dependency_up.clone(),
+        );
+        r.register("notifications", "Notifications by channel and outcome", notifications.family.clone());
+        r.register("redactions", "Identifiers removed, by kind", redactions.family.clone());
+        r.register("unmapped", "HL7 v2 fields with a value but no place in FHIR", unmapped.family.clone());
+        Self(Arc::new(Inner {
+            registry,
+            families,
+            stages: Mutex::default(),
+            notifications,
+            redactions,
+            unmapped,
+        }))
+    }
+
+    /// The metrics of a stage. Each call with the same name gives the same metrics; keep the handle.
+    #[must_use]
+    pub fn stage(&self, name: &str) -> StageMetrics {
+        let mut stages = self.0.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.entry(name.to_owned()).or_insert_with(|| StageMetrics::new(name, &self.0.families)).clone()
+    }
+
+    /// Counts a notification. `channel` is the configured name (`email`), `outcome` a word of the program
+    /// (`sent`, `refused`, `suppressed`).
+    pub fn notification(&self, channel: &str, outcome: &str) {
+        self.0.notifications.add(&format!("{channel}/{outcome}"), 1, || ChannelOutcome {
+            channel: channel.to_owned(),
+            outcome: outcome.to_owned(),
+        });
+    }
+
+    /// Counts identifiers removed. `kind` is a category such as `name`, never the identifier.
+    pub fn redactions(&self, kind: &str, count: u64) {
+        self.0.redactions.add(kind, count, || Kind { kind: kind.to_owned() });
+    }
+
+    /// Counts a field without a place in FHIR. `field` is its name (`PID-22`), never what it holds.
+    pub fn unmapped(&self, field: &str, count: u64) {
+        self.0.unmapped.add(field, count, || Field { field: field.to_owned() });
+    }
+
+    /// The metrics in the OpenMetrics text format 1.0.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut page = String::new();
+        // Writing to a `String` cannot fail, and nothing else here can.
+        let written = text::encode(&mut page, &self.0.registry);
+        debug_assert!(written.is_ok(), "metrics encode");
+        page
+    }
+
+    /// The metrics at this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let stages = self.0.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        Snapshot {
+            stages: stages.iter().map(|(name, stage)| stage.snapshot(name)).collect(),
+            notifications: self.0.notifications.list(),
+            redactions: self.0.redactions.list(),
+            unmapped: self.0.unmapped.list(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::metrics::{Fate, TransactionEnd};
+
+    #[test]
+    fn what_is_counted_is_encoded_and_can_be_read() {
+        let metrics = Metrics::new();
+        let stage = metrics.stage("ingest");
+        stage.received("hl7.raw", 3);
+        stage.sent("fhir.received", 2);
+        stage.fate(Fate::Emitted, "");
+        stage.fate(Fate::DeadLettered, "HL7-101");
+        stage.duplicates(1);
+        stage.process(Duration::from_millis(3));
+        stage.end_to_end(Duration::from_millis(30));
+        stage.set_lag("hl7.raw", 0, 7);
+        stage.set_in_flight(4);
+        stage.transaction(TransactionEnd::Committed);
+        stage.dependency("kafka", true);
+        metrics.notification("email", "sent");
+        metrics.redactions("name", 5);
+        metrics.unmapped("PID-22", 1);
+
+        let page = metrics.encode();
+        for line in [
+            "wardstream_build_info{version=",
+            "wardstream_records_in_total{stage=\"ingest\",topic=\"hl7.raw\"} 3",
+            "wardstream_records_out_total{stage=\"ingest\",topic=\"fhir.received\"} 2",
+            "wardstream_fates_total{stage=\"ingest\",fate=\"dead_lettered\",reason=\"HL7-101\"} 1",
+            "wardstream_duplicates_total{stage=\"ingest\"} 1",
+            "wardstream_process_seconds_bucket{le=\"0.005\",stage=\"ingest\"} 1",
+            "wardstream_process_seconds_count{stage=\"ingest\"} 1",
+            "wardstream_end_to_end_seconds_sum{stage=\"ingest\"} 0.03",
+            "wardstream_lag_records{stage=\"ingest\",topic=\"hl7.raw\",partition=\"0\"} 7",
+            "wardstream_in_flight{stage=\"ingest\"} 4",
+            "wardstream_transactions_total{stage=\"ingest\",end=\"committed\"} 1",
+            "wardstream_dependency_up{stage=\"ingest\",dependency=\"kafka\"} 1",
+            "wardstream_notifications_total{channel=\"email\",outcome=\"sent\"} 1",
+            "wardstream_redactions_total{kind=\"name\"} 5",
+            "wardstream_unmapped_total{field=\"PID-22\"} 1",
+            "# EOF",
+        ] {
+            assert!(page.contains(line), "missing: {line}\n{page}");
+        }
+
+        let snapshot = metrics.snapshot();
+        let ingest = &snapshot.stages[0];
+        assert_eq!(
+            (ingest.records_in, ingest.records_out, ingest.emitted, ingest.dead_lettered),
+            (3, 2, 1, 1)
+        );
+        assert_eq!((ingest.total_lag(), ingest.in_flight, ingest.committed), (7, 4, 1));
+        assert_eq!(ingest.process.count, 1);
+        assert!(ingest.dependencies[0].up);
+        assert_eq!(snapshot.redactions, [Tally { name: "name".into(), count: 5 }]);
+    }
+
+    #[test]
+    fn the_same_stage_is_the_same_metrics() {
+        let metrics = Metrics::new();
+        metrics.stage("redact").received("fhir.validated", 1);
+        metrics.clone().stage("redact").received("fhir.validated", 1);
+        assert_eq!(metrics.snapshot().stages[0].records_in, 2);
+    }
+
+    #[test]
+    fn a_partition_that_left_is_forgotten() {
+        let metrics = Metrics::new();
+        let stage = metrics.stage("redact");
+        stage.set_lag("fhir.validated", 0, 10);
+        stage.set_lag("fhir.validated", 1, 20);
+        stage.forget_lag("fhir.validated", 0);
+        assert_eq!(metrics.snapshot().stages[0].total_lag(), 20);
+        assert!(!metrics.encode().contains("partition=\"0\""));
+    }
+}
