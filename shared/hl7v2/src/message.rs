@@ -28,7 +28,7 @@ impl Default for Limits {
 ///
 /// Parsing finds the segments and fields; repetitions, components and escapes are looked at only when asked for. The text is
 /// borrowed when the bytes are ASCII or UTF-8, and decoded once as a whole when they are not.
-/// `Debug` shows the message's type and size, no content.
+/// `Debug` shows sizes, no content.
 pub struct Message<'a> {
     raw: &'a [u8],
     pub(crate) text: Cow<'a, str>,
@@ -147,8 +147,7 @@ impl<'a> Message<'a> {
     fn find_segments(&mut self, start: usize, limits: &Limits) -> Result<(), Error> {
         let bytes = self.text.as_bytes();
         let separator = self.delimiters.field;
-        let end =
-            bytes.iter().rposition(|b| !b.is_ascii_whitespace() && *b != 0x1C).map_or(start, |at| at + 1);
+        let end = end_of_content(bytes, start);
         let bytes = &bytes[..end];
         let returns = memrchr(b'\r', &bytes[start..]).is_some();
         let mut segments = Vec::with_capacity(16);
@@ -337,7 +336,6 @@ impl<'a> Message<'a> {
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
-            .field("structure", &self.structure())
             .field("segments", &self.segments.len())
             .field("bytes", &self.raw.len())
             .finish()
@@ -364,6 +362,11 @@ fn header(bytes: &[u8], offset: usize) -> Result<&[u8], Error> {
         ErrorCode::HeaderMissing
     };
     Err(Error::new(code, offset))
+}
+
+/// What is after it: line ends and the end of a frame.
+fn end_of_content(bytes: &[u8], start: usize) -> usize {
+    bytes.iter().rposition(|b| !matches!(b, b'\r' | b'\n' | 0x1C)).map_or(start, |at| at + 1)
 }
 
 /// Offsets fit: the message has at most 1 GiB, and its text at most three times that.
@@ -400,7 +403,7 @@ fn refuse_control_characters(bytes: &[u8], start: usize, separator: u8, escapes:
     let refused = |b: u8| {
         (b < 0x20 || b == 0x7F) && !matches!(b, b'\t' | b'\n' | 0x0C | b'\r') && !(escapes && b == 0x1B)
     };
-    let end = bytes.iter().rposition(|b| !b.is_ascii_whitespace() && *b != 0x1C).map_or(start, |at| at + 1);
+    let end = end_of_content(bytes, start);
     let Some(inside) = bytes.get(start..end) else { return Ok(()) };
     // The first pass has no branches, so that the compiler makes it a vector loop.
     for (index, chunk) in inside.chunks(4096).enumerate() {

@@ -54,7 +54,7 @@ impl Writer {
         self
     }
 
-    /// Writes a field of one value.
+    /// Writes a field of one value. `""` is the null value.
     pub fn text(&mut self, value: &str) -> &mut Self {
         let escaped = escape::escape(value, &self.delimiters);
         self.raw(&escaped)
