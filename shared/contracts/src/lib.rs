@@ -1,1 +1,42 @@
 //! Topics as types: names, keys, Avro records, retention and ids.
+//!
+//! A service depends on the contracts of the topics it reads and writes, never on the service at the other end.
+//! The Avro schemas are the files of `/schemas`, embedded here; a test holds each Rust type against its schema,
+//! and another holds each schema against every version of it that was released before.
+
+mod events;
+mod ids;
+mod records;
+mod topics;
+
+pub use events::{
+    FhirDeidentified, FhirReceived, FhirValidated, Label, Sentence, SourceSpan, SpecialtyLabel,
+    TriageClassified, TriageSummarized,
+};
+pub use ids::EventId;
+pub use records::{
+    AuditManifest, DeadLetter, Dropped, Header, IdentityVault, NotificationLedger, NotificationSent,
+};
+pub use topics::{DEAD_LETTER_SUFFIX, Record, Retention, STAGES, Topic, dead_letter_topic, subjects, topics};
+
+/// Names of the record headers that the line writes. Values are ASCII and never carry an identifier.
+pub mod headers {
+    /// Topic of the input that a record was made from.
+    pub const SOURCE_TOPIC: &str = "ws-source-topic";
+    /// Partition of that input.
+    pub const SOURCE_PARTITION: &str = "ws-source-partition";
+    /// Offset of that input.
+    pub const SOURCE_OFFSET: &str = "ws-source-offset";
+    /// Timestamp of that input, milliseconds since the epoch.
+    pub const SOURCE_TIMESTAMP: &str = "ws-source-timestamp";
+    /// 0-based position of the record among the outputs of that input.
+    pub const OUTPUT_INDEX: &str = "ws-output-index";
+    /// UUID of the event.
+    pub const EVENT_ID: &str = "ws-event-id";
+    /// Milliseconds since the epoch at which the feed's record was written to Kafka.
+    pub const RECEIVED_AT: &str = "ws-received-at";
+    /// W3C trace context.
+    pub const TRACEPARENT: &str = "traceparent";
+    /// Error code of a dead letter.
+    pub const ERROR_CODE: &str = "ws-error-code";
+}

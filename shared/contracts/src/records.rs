@@ -1,0 +1,138 @@
+//! Records beside the line: dead letters, drops, the vault, notifications and the audit log's manifests.
+
+use apache_avro::serde::{bytes, bytes_opt};
+use serde::{Deserialize, Serialize};
+
+/// `identity.vault`: who a pseudonym is, sealed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IdentityVault {
+    /// The patient's keyed pseudonym; the record's key too.
+    pub pseudonym: String,
+    /// Version of the key that made it.
+    pub key_version: i32,
+    /// The identity, encrypted.
+    #[serde(with = "bytes")]
+    pub sealed: Vec<u8>,
+}
+
+/// `notification.sent`: a notification that the channel's server accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotificationSent {
+    /// UUID of the event.
+    pub event_id: String,
+    /// The facility's code or pseudonym.
+    pub facility: String,
+    /// MSH-9 as `CODE^TRIGGER`.
+    pub message_type: String,
+    /// When the feed's record was written to Kafka, milliseconds since the epoch.
+    pub received_at: i64,
+    /// UUID of the notification, the same after a replay.
+    pub notification_id: String,
+    /// `email`.
+    pub channel: String,
+    /// Message-ID of the mail.
+    pub message_id: String,
+    /// Names of the routes.
+    pub recipients: Vec<String>,
+    /// `emergent`, `urgent` or `routine`.
+    pub urgency: String,
+    /// Clinical specialty.
+    pub specialty: String,
+    /// When the server accepted it, milliseconds since the epoch.
+    pub sent_at: i64,
+}
+
+/// `notification.ledger`: what was sent already, so that it is not sent twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotificationLedger {
+    /// UUID of the notification; the record's key too.
+    pub notification_id: String,
+    /// `sent`.
+    pub state: String,
+    /// Milliseconds since the epoch.
+    pub at: i64,
+}
+
+/// A record header.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Name.
+    pub name: String,
+    /// Value, none for a header without one.
+    #[serde(default, with = "bytes_opt")]
+    pub value: Option<Vec<u8>>,
+}
+
+/// `<stage>.dead-letter`: an input that a stage could not process, with its original bytes. PHI.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The stage that rejected it.
+    pub stage: String,
+    /// Stable error code.
+    pub code: String,
+    /// What is wrong, without content of the message.
+    pub reason: String,
+    /// Segment, field and offset, or a FHIRPath.
+    #[serde(default)]
+    pub location: Option<String>,
+    /// OperationOutcome, JSON.
+    #[serde(default)]
+    pub outcome: Option<String>,
+    /// UUID of the event.
+    pub event_id: String,
+    /// Topic of the input.
+    pub source_topic: String,
+    /// Partition of the input.
+    pub source_partition: i32,
+    /// Offset of the input.
+    pub source_offset: i64,
+    /// Key of the input.
+    #[serde(default, with = "bytes_opt")]
+    pub key: Option<Vec<u8>>,
+    /// Value of the input, byte for byte. None also when it was too large to carry: then the source position is the
+    /// reference.
+    #[serde(default, with = "bytes_opt")]
+    pub value: Option<Vec<u8>>,
+    /// Headers of the input.
+    pub headers: Vec<Header>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// Milliseconds since the epoch.
+    pub failed_at: i64,
+}
+
+/// `line.dropped`: an input that a stage let go on purpose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The stage.
+    pub stage: String,
+    /// Why, a stable word.
+    pub reason: String,
+    /// UUID of the event.
+    pub event_id: String,
+    /// Topic of the input.
+    pub source_topic: String,
+    /// Partition of the input.
+    pub source_partition: i32,
+    /// Offset of the input.
+    pub source_offset: i64,
+}
+
+/// `audit.manifests`: a segment that was sealed in the WORM store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditManifest {
+    /// Topic of the records.
+    pub topic: String,
+    /// Partition of the records.
+    pub partition: i32,
+    /// First offset of the segment.
+    pub first_offset: i64,
+    /// One past its last offset.
+    pub next_offset: i64,
+    /// Object key of the manifest.
+    pub manifest_key: String,
+    /// SHA-256 of the manifest object, hex.
+    pub manifest_sha256: String,
+    /// The manifest, JSON.
+    pub manifest: String,
+}

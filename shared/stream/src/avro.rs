@@ -1,0 +1,197 @@
+//! Avro in the Confluent wire format: a zero byte, the schema id in four bytes big endian, the datum.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use contracts::Record;
+use schema_registry_converter::async_impl::avro::{AvroDecoder, AvroEncoder};
+use schema_registry_converter::async_impl::schema_registry::SrSettings;
+use schema_registry_converter::avro_common::get_supplied_schema;
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::SubjectNameStrategy;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use settings::{Duration, Secret};
+use tokio::runtime::Handle;
+
+use crate::{Reject, Unavailable};
+
+/// Where the schema registry is.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// Base URL of a registry with Confluent's API.
+    pub url: String,
+    /// User name for basic authentication; empty means none.
+    pub username: String,
+    /// Password for basic authentication.
+    pub password: Secret,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:8081".to_owned(),
+            username: String::new(),
+            password: Secret::default(),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl RegistryConfig {
+    /// Checks what the types cannot. The message names the key.
+    ///
+    /// # Errors
+    /// One line a fault.
+    pub fn check(&self) -> Result<(), Vec<String>> {
+        if self.url.starts_with("http://") || self.url.starts_with("https://") {
+            Ok(())
+        } else {
+            Err(vec!["registry.url is no http:// or https:// URL".to_owned()])
+        }
+    }
+}
+
+const REGISTRY: &str = "schema-registry";
+
+/// Encodes and decodes records; schemas are fetched once and kept.
+#[derive(Clone)]
+pub struct Codec {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    encoder: AvroEncoder,
+    decoder: AvroDecoder,
+    subjects: RwLock<HashMap<String, Arc<SubjectNameStrategy>>>,
+    runtime: Handle,
+}
+
+impl std::fmt::Debug for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Codec").finish_non_exhaustive()
+    }
+}
+
+/// Why a record could not be encoded or decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// The bytes or the value are wrong.
+    #[error("{}", .0.reason)]
+    Reject(Reject),
+    /// The registry cannot be asked now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl Codec {
+    /// A codec that asks this registry, on this runtime. Opens no connection yet.
+    ///
+    /// # Errors
+    /// When the URL is no URL; the text names the key.
+    pub fn new(config: &RegistryConfig, runtime: Handle) -> Result<Self, String> {
+        let mut builder = SrSettings::new_builder(config.url.trim_end_matches('/').to_owned());
+        builder.set_timeout(config.timeout.get()).no_proxy();
+        if !config.username.is_empty() {
+            builder.set_basic_authorization(&config.username, Some(config.password.expose()));
+        }
+        let settings = builder.build().map_err(|_| "registry.url cannot be used".to_owned())?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                encoder: AvroEncoder::new(settings.clone()),
+                decoder: AvroDecoder::new(settings),
+                subjects: RwLock::default(),
+                runtime,
+            }),
+        })
+    }
+
+    /// Encodes a value for a topic, registering its schema under `<topic>-value` at first use.
+    ///
+    /// Call it from a plain thread: it may block on the registry.
+    ///
+    /// # Errors
+    /// [`CodecError::Unavailable`] when the registry cannot be asked; [`CodecError::Reject`] when the registry
+    /// refuses the schema or the value does not fit it.
+    pub fn encode<T: Record>(&self, topic: &str, value: &T) -> Result<Vec<u8>, CodecError> {
+        let subject = self.subject::<T>(topic)?;
+        let inner = &self.inner;
+        inner
+            .runtime
+            .block_on(inner.encoder.get_schema_and_id(&format!("{topic}-value"), (*subject).clone()))
+            .map_err(|error| {
+                inner.encoder.remove_errors_from_cache();
+                classify(
+                    &error,
+                    "AVRO-403",
+                    "the registry refuses the schema; compare it with the subject's versions",
+                )
+            })?;
+        inner.runtime.block_on(inner.encoder.encode_struct(value, &subject)).map_err(|_| {
+            CodecError::Reject(Reject::new(
+                "AVRO-404",
+                "value does not fit its schema; this is a defect, report it",
+            ))
+        })
+    }
+
+    /// Decodes a value.
+    ///
+    /// Call it from a plain thread: it may block on the registry.
+    ///
+    /// # Errors
+    /// [`CodecError::Reject`] with `AVRO-401` when the bytes are not in the wire format or do not fit the schema,
+    /// `AVRO-402` when the registry does not know the schema id; [`CodecError::Unavailable`] when it cannot be asked.
+    pub fn decode<T: Record>(&self, bytes: Option<&[u8]>) -> Result<T, CodecError> {
+        let malformed = |what: &str| CodecError::Reject(Reject::new("AVRO-401", what));
+        let bytes = bytes.ok_or_else(|| malformed("record has no value"))?;
+        let id = match bytes {
+            [0, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
+            _ => return Err(malformed("value is not Avro in the Confluent wire format")),
+        };
+        let inner = &self.inner;
+        inner.runtime.block_on(inner.decoder.get_schema(id)).map_err(|error| {
+            inner.decoder.remove_errors_from_cache();
+            classify(&error, "AVRO-402", "the registry does not know the schema id")
+        })?;
+        let decoded = inner
+            .runtime
+            .block_on(inner.decoder.decode(Some(bytes)))
+            .map_err(|_| malformed("value does not fit the schema it names"))?;
+        apache_avro::from_value(&decoded.value).map_err(|_| malformed("value is of another record type"))
+    }
+
+    fn subject<T: Record>(&self, topic: &str) -> Result<Arc<SubjectNameStrategy>, CodecError> {
+        let subjects = self.inner.subjects.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(subject) = subjects.get(topic) {
+            return Ok(subject.clone());
+        }
+        drop(subjects);
+        let schema = apache_avro::Schema::parse_str(T::SCHEMA).map_err(|_| {
+            CodecError::Reject(Reject::new(
+                "AVRO-404",
+                "embedded schema cannot be parsed; this is a defect, report it",
+            ))
+        })?;
+        let strategy = Arc::new(SubjectNameStrategy::TopicNameStrategyWithSchema(
+            topic.to_owned(),
+            false,
+            get_supplied_schema(&schema),
+        ));
+        let mut subjects = self.inner.subjects.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(subjects.entry(topic.to_owned()).or_insert(strategy).clone())
+    }
+}
+
+/// The registry's answer decides: 404, 409 and 422 are about the schema, all else is about the registry.
+fn classify(error: &SRCError, code: &str, reason: &str) -> CodecError {
+    let says = |status: &str| error.error.contains(status);
+    if says("404 Not Found") || says("409 Conflict") || says("422 Unprocessable") {
+        CodecError::Reject(Reject::new(code, reason))
+    } else {
+        CodecError::Unavailable(Unavailable { dependency: REGISTRY, detail: error.error.clone() })
+    }
+}

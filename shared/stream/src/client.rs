@@ -1,0 +1,98 @@
+//! What librdkafka tells a consumer beside records: rebalances, errors, statistics.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use crate::Observer;
+
+/// Name of the broker among a service's dependencies.
+pub(crate) const KAFKA: &str = "kafka";
+
+/// What a consumer does when partitions come and go. Called on the polling thread.
+pub(crate) trait Assignments: Send + Sized + 'static {
+    /// New partitions; fetching begins after this returns.
+    fn assigned(&mut self, partitions: &TopicPartitionList);
+    /// Partitions go to another member: what is finished can still be committed.
+    fn revoked(&mut self, consumer: &BaseConsumer<GroupContext<Self>>, partitions: &TopicPartitionList);
+    /// Partitions went to another member already: nothing can be committed.
+    fn lost(&mut self, partitions: &TopicPartitionList);
+}
+
+/// The context of a group member. The owner thread and the callbacks, which run on the same thread inside `poll`,
+/// take turns with the state.
+pub(crate) struct GroupContext<A> {
+    state: Mutex<A>,
+    observer: Observer,
+}
+
+impl<A> GroupContext<A> {
+    pub(crate) fn new(state: A, observer: Observer) -> Self {
+        Self { state: Mutex::new(state), observer }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, A> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the broker answered.
+    pub(crate) fn reachable(&self) {
+        self.observer.ready(KAFKA);
+    }
+}
+
+impl<A: Assignments> ClientContext for GroupContext<A> {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "kafka", %error, reason, "consumer reports");
+        if matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::Resolve
+            )
+        ) {
+            self.observer.waiting(KAFKA, &error.to_string());
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if statistics.brokers.values().any(|broker| broker.state == "UP" && broker.nodeid >= 0) {
+            self.reachable();
+        }
+        for (topic, statistics) in &statistics.topics {
+            for (partition, statistics) in &statistics.partitions {
+                if *partition < 0 || statistics.fetch_state == "none" {
+                    continue;
+                }
+                // At the end of the log the application offset is below it by the control records of
+                // transactions, which nobody can read (librdkafka 3917).
+                let end = statistics.ls_offset;
+                let at_end = statistics.eof_offset >= end;
+                let next = statistics.app_offset.max(statistics.committed_offset);
+                if end >= 0 && next >= 0 {
+                    let lag = if at_end && statistics.fetchq_cnt == 0 { 0 } else { (end - next).max(0) };
+                    self.observer.metrics().set_lag(topic, *partition, lag);
+                }
+            }
+        }
+    }
+}
+
+impl<A: Assignments> ConsumerContext for GroupContext<A> {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => {
+                self.reachable();
+                self.state().assigned(partitions);
+            }
+            Rebalance::Revoke(partitions) if consumer.assignment_lost() => self.state().lost(partitions),
+            Rebalance::Revoke(partitions) => self.state().revoked(consumer, partitions),
+            Rebalance::Error(error) => tracing::warn!(target: "kafka", %error, "rebalance failed"),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use settings::{ByteSize, Duration, Secret};
+
+/// How a service reaches Kafka, and how it works.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Brokers to begin with, `host:port`, separated by commas.
+    pub bootstrap_servers: String,
+    /// Consumer group; empty means `wardstream.<stage>`.
+    pub group_id: String,
+    /// Static membership: a stable name of this instance, so that a restart moves no partition; empty means none.
+    pub group_instance_id: String,
+    /// How outputs and offsets commit together.
+    pub delivery: Delivery,
+    /// Transport and authentication.
+    pub security: Security,
+    /// Sizes and times.
+    pub tuning: Tuning,
+    /// Further librdkafka properties, as its documentation names them. They win over the service's own.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: "127.0.0.1:9092".to_owned(),
+            group_id: String::new(),
+            group_instance_id: String::new(),
+            delivery: Delivery::default(),
+            security: Security::default(),
+            tuning: Tuning::default(),
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+/// How outputs and offsets commit together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// In one Kafka transaction. For Apache Kafka.
+    #[default]
+    Transactional,
+    /// Outputs first, then offsets; the lineage guard of the next stage lets each output through once. For a broker
+    /// without transactions.
+    LineageGuarded,
+}
+
+/// Transport and authentication.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Security {
+    /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub protocol: String,
+    /// PEM file of the certificate authorities to trust; empty means the system's.
+    pub ca_file: String,
+    /// PEM file of the client certificate; empty means none.
+    pub certificate_file: String,
+    /// PEM file of the client certificate's key; empty means none.
+    pub key_file: String,
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub sasl_mechanism: String,
+    /// SASL user name.
+    pub sasl_username: String,
+    /// SASL password.
+    pub sasl_password: Secret,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self {
+            protocol: "plaintext".to_owned(),
+            ca_file: String::new(),
+            certificate_file: String::new(),
+            key_file: String::new(),
+            sasl_mechanism: "SCRAM-SHA-512".to_owned(),
+            sasl_username: String::new(),
+            sasl_password: Secret::default(),
+        }
+    }
+}
+
+/// Sizes and times of the consumer runtime.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tuning {
+    /// Worker threads that run the stage; 0 means one a processor.
+    pub workers: usize,
+    /// Most records that are read and not committed; above it the partitions are paused.
+    pub max_in_flight: usize,
+    /// Most bytes of records that are read and not committed.
+    pub max_in_flight_bytes: ByteSize,
+    /// Most records of one transaction.
+    pub batch_records: usize,
+    /// How long a finished record waits for others to share its transaction while more are being processed.
+    pub batch_linger: Duration,
+    /// Largest record that a stage takes or makes; a larger one is dead-lettered by reference.
+    pub max_record_bytes: ByteSize,
+    /// How often a record that makes a stage panic is tried before it is dead-lettered.
+    pub max_attempts: u32,
+    /// Longest wait between two tries while a dependency is down.
+    pub max_backoff: Duration,
+    /// How long a drain may take after a stop signal.
+    pub drain_timeout: Duration,
+    /// Kafka's `transaction.timeout.ms`. Under the session timeout, so that a dead instance holds its readers back
+    /// no longer than the group does.
+    pub transaction_timeout: Duration,
+    /// Kafka's `session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `compression.type` of what is written: `none`, `lz4` or `zstd`.
+    pub compression: String,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            max_in_flight: 2000,
+            max_in_flight_bytes: ByteSize::from_mib(64),
+            batch_records: 500,
+            batch_linger: Duration::from_millis(10),
+            max_record_bytes: ByteSize::from_mib(16),
+            max_attempts: 3,
+            max_backoff: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(15),
+            transaction_timeout: Duration::from_secs(15),
+            session_timeout: Duration::from_secs(30),
+            compression: "lz4".to_owned(),
+        }
+    }
+}
+
+/// What Kafka adds to a record in a batch, generously: librdkafka and broker limits are on batches.
+const BATCH_OVERHEAD: u64 = 1024 * 1024;
+
+impl Config {
+    /// Checks what the types cannot. The message names the key.
+    ///
+    /// # Errors
+    /// One line a fault.
+    pub fn check(&self) -> Result<(), Vec<String>> {
+        let mut faults = Vec::new();
+        let mut need = |holds: bool, fault: &str| {
+            if !holds {
+                faults.push(fault.to_owned());
+            }
+        };
+        need(!self.bootstrap_servers.trim().is_empty(), "kafka.bootstrap_servers is empty");
+        need(
+            ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"].contains(&self.security.protocol.as_str()),
+            "kafka.security.protocol is none of plaintext, ssl, sasl_plaintext, sasl_ssl",
+        );
+        need(
+            ["none", "lz4", "zstd"].contains(&self.tuning.compression.as_str()),
+            "kafka.tuning.compression is none of none, lz4, zstd",
+        );
+        need(self.tuning.max_in_flight > 0, "kafka.tuning.max_in_flight is 0");
+        need(self.tuning.batch_records > 0, "kafka.tuning.batch_records is 0");
+        need(self.tuning.max_attempts > 0, "kafka.tuning.max_attempts is 0");
+        need(
+            self.tuning.transaction_timeout <= self.tuning.session_timeout,
+            "kafka.tuning.transaction_timeout is over kafka.tuning.session_timeout",
+        );
+        need(
+            self.tuning.max_record_bytes.as_u64() <= 900 * 1024 * 1024,
+            "kafka.tuning.max_record_bytes is over 900 MiB",
+        );
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// Properties that every client of this service shares.
+    pub(crate) fn client(&self, name: &str) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        let security = &self.security;
+        client
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("client.id", format!("wardstream-{name}"))
+            .set("security.protocol", &security.protocol)
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("allow.auto.create.topics", "false")
+            .set("message.max.bytes", self.message_max_bytes().to_string());
+        for (property, value) in [
+            ("ssl.ca.location", &security.ca_file),
+            ("ssl.certificate.location", &security.certificate_file),
+            ("ssl.key.location", &security.key_file),
+        ] {
+            if !value.is_empty() {
+                client.set(property, value);
+            }
+        }
+        if security.protocol.starts_with("sasl") {
+            client
+                .set("sasl.mechanism", &security.sasl_mechanism)
+                .set("sasl.username", &security.sasl_username)
+                .set("sasl.password", security.sasl_password.expose());
+        }
+        client
+    }
+
+    /// Largest batch that clients may send, bytes.
+    pub(crate) fn message_max_bytes(&self) -> u64 {
+        self.tuning.max_record_bytes.as_u64() + BATCH_OVERHEAD
+    }
+
+    pub(crate) fn consumer(&self, stage: &str) -> ClientConfig {
+        let mut client = self.client(stage);
+        let tuning = &self.tuning;
+        let group =
+            if self.group_id.is_empty() { format!("wardstream.{stage}") } else { self.group_id.clone() };
+        client
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("isolation.level", "read_committed")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", tuning.session_timeout.as_millis().to_string())
+            .set("max.poll.interval.ms", "300000")
+            .set("queued.max.messages.kbytes", "8192")
+            .set("fetch.message.max.bytes", self.message_max_bytes().to_string())
+            .set("fetch.wait.max.ms", "100")
+            .set("fetch.error.backoff.ms", "50")
+            .set("topic.metadata.refresh.interval.ms", "10000")
+            .set("statistics.interval.ms", "1000")
+            .set("enable.partition.eof", "false");
+        if !self.group_instance_id.is_empty() {
+            client.set("group.instance.id", &self.group_instance_id);
+        }
+        self.overlay(client)
+    }
+
+    pub(crate) fn producer(&self, name: &str) -> ClientConfig {
+        let mut client = self.client(name);
+        client
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "1")
+            .set("compression.type", &self.tuning.compression)
+            .set("queue.buffering.max.kbytes", (2 * self.message_max_bytes() / 1024).max(65_536).to_string());
+        client
+    }
+
+    pub(crate) fn overlay(&self, mut client: ClientConfig) -> ClientConfig {
+        for (property, value) in &self.properties {
+            client.set(property, value);
+        }
+        client
+    }
+}

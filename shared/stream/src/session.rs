@@ -1,0 +1,197 @@
+//! A producer's transactions, and their three ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::util::Timeout;
+
+use crate::{Config, Delivery, Error, Outgoing};
+
+/// How a transaction ended.
+#[derive(Debug)]
+pub(crate) enum TxnEnd {
+    /// Outputs and offsets are there.
+    Committed,
+    /// Neither is there. The results at hand can be committed by another transaction.
+    Aborted(KafkaError),
+    /// Nobody knows. The producer is of no more use: a new one fences it, and the committed offsets tell.
+    Unknown(KafkaError),
+}
+
+/// One producer, transactional or not.
+pub(crate) struct Session {
+    producer: ThreadedProducer<Deliveries>,
+    deliveries: Arc<Counters>,
+    transactional: bool,
+}
+
+#[derive(Default)]
+struct Counters {
+    failed: AtomicUsize,
+}
+
+#[derive(Clone)]
+struct Deliveries {
+    counters: Arc<Counters>,
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, _reason: &str) {
+        tracing::debug!(target: "kafka", %error, "producer reports");
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_err() {
+            self.counters.failed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// How long one blocking call may take before the owner looks around again.
+const CALL: Duration = Duration::from_secs(10);
+
+impl Session {
+    /// A producer whose predecessor of the same transactional id is fenced.
+    ///
+    /// # Errors
+    /// [`Error::Client`] when a property is wrong; `Ok(Err(_))` when the broker cannot be asked now.
+    pub(crate) fn open(
+        config: &Config,
+        stage: &str,
+        transactional_id: &str,
+    ) -> Result<Result<Self, KafkaError>, Error> {
+        let transactional = config.delivery == Delivery::Transactional;
+        let mut client = config.producer(stage);
+        if transactional {
+            let timeout = config.tuning.transaction_timeout.as_millis().to_string();
+            client
+                .set("transactional.id", transactional_id)
+                .set("transaction.timeout.ms", &timeout)
+                .set("message.timeout.ms", &timeout);
+        } else {
+            // Without a transaction to give up, a message is tried for ever: giving up on one and not on its
+            // successor would let the guard of the next stage take the first for a duplicate.
+            client.set("message.timeout.ms", "0");
+        }
+        let counters = Arc::new(Counters::default());
+        let producer: ThreadedProducer<Deliveries> = config
+            .overlay(client)
+            .create_with_context(Deliveries { counters: counters.clone() })
+            .map_err(Error::Client)?;
+        if transactional && let Err(error) = producer.init_transactions(CALL) {
+            return Ok(Err(error));
+        }
+        Ok(Ok(Self { producer, deliveries: counters, transactional }))
+    }
+
+    /// Writes the outputs and commits the offsets, all or nothing.
+    pub(crate) fn commit(
+        &self,
+        outputs: &[&Outgoing],
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> TxnEnd {
+        debug_assert!(self.transactional, "offsets of a plain session are committed by the consumer");
+        if let Err(error) = self.producer.begin_transaction() {
+            return TxnEnd::Unknown(error);
+        }
+        let result = self
+            .send_all(outputs)
+            .and_then(|()| retry(|| self.producer.send_offsets_to_transaction(offsets, group, CALL)))
+            // No timeout: any other value risks a state that differs from the broker's (rdkafka.h).
+            .and_then(|()| retry(|| self.producer.commit_transaction(Timeout::Never)));
+        match result {
+            Ok(()) => TxnEnd::Committed,
+            Err(error) if abortable(&error) => match retry(|| self.producer.abort_transaction(CALL)) {
+                Ok(()) => TxnEnd::Aborted(error),
+                Err(error) => TxnEnd::Unknown(error),
+            },
+            Err(error) => TxnEnd::Unknown(error),
+        }
+    }
+
+    /// Writes the outputs and waits until the broker has them all. For a broker without transactions.
+    pub(crate) fn write(&self, outputs: &[&Outgoing]) -> Result<(), KafkaError> {
+        self.send_all(outputs)?;
+        while self.producer.in_flight_count() > 0 {
+            match self.producer.flush(CALL) {
+                Ok(()) | Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match self.deliveries.failed.swap(0, Ordering::AcqRel) {
+            0 => Ok(()),
+            _ => Err(KafkaError::MessageProduction(RDKafkaErrorCode::Fail)),
+        }
+    }
+
+    fn send_all(&self, outputs: &[&Outgoing]) -> Result<(), KafkaError> {
+        let deadline = Instant::now() + CALL;
+        for output in outputs {
+            let mut record = record(output);
+            loop {
+                match self.producer.send(record) {
+                    Ok(()) => break,
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                        if !self.transactional || Instant::now() < deadline =>
+                    {
+                        // The queue drains on the producer's own thread.
+                        std::thread::sleep(Duration::from_millis(1));
+                        record = back;
+                    }
+                    Err((error, _)) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn record(output: &Outgoing) -> BaseRecord<'_, [u8], [u8]> {
+    let mut headers = OwnedHeaders::new_with_capacity(output.headers.len());
+    for (key, value) in &output.headers {
+        headers = headers.insert(Header { key, value: Some(value) });
+    }
+    let mut record = BaseRecord::to(&output.topic).headers(headers);
+    if let Some(key) = &output.key {
+        record = record.key(key.as_slice());
+    }
+    if let Some(value) = &output.value {
+        record = record.payload(value.as_slice());
+    }
+    record
+}
+
+/// Repeats a call that librdkafka says may simply be made again.
+fn retry(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    loop {
+        match call() {
+            Err(KafkaError::Transaction(error)) if error.is_retriable() && !error.txn_requires_abort() => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Whether the transaction is known not to have committed, and can be aborted by this producer.
+fn abortable(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => error.txn_requires_abort() && !error.is_fatal(),
+        // Raised before anything of the commit was sent.
+        KafkaError::MessageProduction(code) => *code != RDKafkaErrorCode::Fatal,
+        KafkaError::Flush(_) => true,
+        _ => false,
+    }
+}
