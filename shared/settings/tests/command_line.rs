@@ -1,5 +1,7 @@
 //! The command line from outside: what is printed, and the exit status.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

@@ -1,5 +1,7 @@
 //! Files and variables: which wins, what is refused, and what a refusal shows.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
