@@ -69,6 +69,18 @@ where
 
 /// Ends the process as [`parse_or_exit`] does on a wrong configuration. For a service's own checks.
 pub fn exit_with(error: &Error) -> ! {
+    exit_with_all(std::slice::from_ref(error))
+}
+
+/// Ends the process as [`exit_with`] does, with every fault named at once rather than one a start.
+pub fn exit_with_all(errors: &[Error]) -> ! {
+    for error in errors {
+        report(error);
+    }
+    std::process::exit(EX_USAGE)
+}
+
+fn report(error: &Error) {
     let mut text = format!("error[{}]: {error}\n", error.code());
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -76,7 +88,6 @@ pub fn exit_with(error: &Error) -> ! {
         cause = error.source();
     }
     print(std::io::stderr(), &text);
-    std::process::exit(EX_USAGE)
 }
 
 fn exit_with_usage(error: &clap::Error) -> ! {

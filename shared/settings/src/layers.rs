@@ -109,7 +109,10 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(score, _)| *score >= 0.75)
+        // Similarity rates a slip in a three-letter name too low; one edit apart is near whatever the length.
+        .filter(|(score, candidate)| {
+            *score >= 0.75 || (name.len() > 2 && strsim::osa_distance(name, candidate) == 1)
+        })
         .max_by(|(left, _), (right, _)| left.total_cmp(right))
         .map(|(_, candidate)| candidate)
 }

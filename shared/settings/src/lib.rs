@@ -43,7 +43,7 @@ mod schema;
 mod secret;
 mod units;
 
-pub use cli::{Args, Cli, EX_USAGE, exit_with, parse_or_exit};
+pub use cli::{Args, Cli, EX_USAGE, exit_with, exit_with_all, parse_or_exit};
 pub use error::{Error, Source};
 pub use layers::{load, load_from, to_toml};
 pub use reference::reference;
