@@ -1,1 +1,47 @@
 //! The WORM audit log: segments, manifests and the verifier.
+//!
+//! Records of a Kafka partition are collected into segments, each with a manifest that commits to it and to its predecessor.
+//! Both are created once, under a key that holds only the start offset, in a bucket with S3 Object Lock or in a local folder.
+//! Whoever holds a copy can verify offline that nothing was changed and nothing is missing.
+//!
+//! | module | what it holds | pure |
+//! | --- | --- | --- |
+//! | [`record`] | one Kafka record and its Avro form | yes |
+//! | [`segment`] | building and reading segments | yes |
+//! | [`manifest`] | the manifest, a function of the segment's bytes | yes |
+//! | [`merkle`] | RFC 6962 tree hashes | yes |
+//! | [`keys`] | object keys | yes |
+//! | [`store`], [`local`], [`s3`] | where objects are kept | no |
+//! | [`log`] | the end of the log, writing exactly once, reading ranges | no |
+//! | [`auditor`] | one open segment per partition | no |
+//! | [`mod@verify`], [`report`] | the verifier | no |
+
+pub mod auditor;
+pub mod error;
+pub mod keys;
+pub mod local;
+pub mod log;
+pub mod manifest;
+pub mod merkle;
+pub mod record;
+pub mod report;
+pub mod s3;
+pub mod segment;
+pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod verify;
+
+pub use auditor::{Auditor, AuditorConfig, Event, Pushed};
+pub use error::{BucketProblem, Error};
+pub use keys::{ObjectKind, SegmentId};
+pub use local::LocalStore;
+pub use log::{Tip, Written, read_range, resume, write};
+pub use manifest::{Gap, GapKind, Manifest, SegmentHeader};
+pub use merkle::Hash;
+pub use record::{Record, RecordRef};
+pub use report::{Finding, FindingKind, PartitionSummary, Report, Verdict};
+pub use s3::{AccessKey, LockMode, S3Config, S3Store};
+pub use segment::{Context, Examination, Limits, Records, Sealed, SegmentBuilder, SegmentReader, examine};
+pub use store::{AnyStore, Created, NewObject, Store};
+pub use verify::{Expected, Progress, VerifyOptions, verify};
