@@ -24,8 +24,15 @@ struct Config {
 
 fn main() {
     let config: Config = settings::parse_or_exit("example");
+    let mut faults = Vec::new();
+    if config.smtp.host.contains(' ') {
+        faults.push(settings::Error::invalid("smtp.host", "a host name has no space"));
+    }
     if config.smtp.port == 0 {
-        settings::exit_with(&settings::Error::invalid("smtp.port", "a mail server has a port"));
+        faults.push(settings::Error::invalid("smtp.port", "a mail server has a port"));
+    }
+    if !faults.is_empty() {
+        settings::exit_with_all(&faults);
     }
     if config.smtp.password.expose() != "hunter2" {
         std::process::exit(1);

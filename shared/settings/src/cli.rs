@@ -72,22 +72,19 @@ pub fn exit_with(error: &Error) -> ! {
     exit_with_all(std::slice::from_ref(error))
 }
 
-/// Ends the process as [`exit_with`] does, with every fault named at once rather than one a start.
+/// [`exit_with`] for several faults, each on its own line, so that an operator mends them in one go.
 pub fn exit_with_all(errors: &[Error]) -> ! {
+    let mut text = String::new();
     for error in errors {
-        report(error);
-    }
-    std::process::exit(EX_USAGE)
-}
-
-fn report(error: &Error) {
-    let mut text = format!("error[{}]: {error}\n", error.code());
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!("  because: {error}\n"));
-        cause = error.source();
+        text.push_str(&format!("error[{}]: {error}\n", error.code()));
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            text.push_str(&format!("  because: {error}\n"));
+            cause = error.source();
+        }
     }
     print(std::io::stderr(), &text);
+    std::process::exit(EX_USAGE)
 }
 
 fn exit_with_usage(error: &clap::Error) -> ! {

@@ -52,10 +52,14 @@ fn a_bad_configuration_exits_64_and_names_the_key() {
 }
 
 #[test]
-fn a_refused_value_exits_64() {
-    let output = service().output().unwrap();
+fn refused_values_exit_64_and_are_told_together() {
+    let output = service().env("WARDSTREAM_SMTP__HOST", "a b").output().unwrap();
     assert_eq!(output.status.code(), Some(64));
-    same(&err(&output), "error[CONF-710]: `smtp.port` cannot be used: a mail server has a port\n");
+    same(
+        &err(&output),
+        "error[CONF-710]: `smtp.host` cannot be used: a host name has no space\n\
+         error[CONF-710]: `smtp.port` cannot be used: a mail server has a port\n",
+    );
 }
 
 #[test]
