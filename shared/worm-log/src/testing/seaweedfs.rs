@@ -51,7 +51,7 @@ impl SeaweedFs {
         let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
         let settings = serde_json::json!({"identities": [
             identity("admin", &["Admin"]),
-            identity("audit", &["Read:audit", "Write:audit", "List:audit"]),
+            identity("audit", &["Read:audit", "Write:audit", "List:audit", "PutObjectRetention:audit"]),
         ]});
         let settings_file = folder.path().join("s3.json");
         std::fs::write(&settings_file, settings.to_string()).map_err(|error| format!("s3.json: {error}"))?;
@@ -73,6 +73,7 @@ impl SeaweedFs {
                 "-filer.disableHttp",
                 "-s3",
                 "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
             ])
             .args([port("master.port", 0), port("master.port.grpc", 1)])
             .args([port("volume.port", 2), port("volume.port.grpc", 3)])

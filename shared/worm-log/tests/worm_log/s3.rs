@@ -1,0 +1,210 @@
+//! The log in a real bucket with Object Lock. Skipped, with a line saying so, where `WARDSTREAM_SEAWEEDFS` names no `weed` binary.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
+use wardstream_worm_log::testing::SeaweedFs;
+use wardstream_worm_log::{
+    Auditor, AuditorConfig, BucketProblem, Error, Event, FindingKind, Limits, S3Config, S3Store, Store,
+    Verdict, Written, resume, write,
+};
+
+use crate::support::{TOPIC, fill, kinds, record, sealed, verified};
+
+fn raw_client(config: &S3Config) -> Client {
+    let key = config.access_key.clone().unwrap();
+    let sdk = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(config.endpoint.clone().unwrap())
+        .force_path_style(true)
+        .credentials_provider(Credentials::new(key.id, key.secret, None, None, "test"))
+        .build();
+    Client::from_conf(sdk)
+}
+
+/// The HTTP status of a refusal; panics if there was none.
+fn refused<T: std::fmt::Debug, E: std::fmt::Debug>(
+    result: Result<T, SdkError<E, aws_sdk_s3::config::http::HttpResponse>>,
+) -> u16 {
+    result.expect_err("not refused").raw_response().expect("an answer").status().as_u16()
+}
+
+/// One server for everything: starting it takes seconds, and each step leaves what the next one needs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn object_lock_keeps_the_log() {
+    let Some(server) = SeaweedFs::start().await else { return };
+    let admin = S3Store::connect(server.admin_config("audit")).await.unwrap();
+    let store = S3Store::connect(server.audit_config()).await.unwrap();
+
+    admin.check().await.unwrap();
+    buckets_that_will_not_do(&server).await;
+
+    fill(&store, 2, 3, 40).await;
+    let report = verified(&store).await;
+    assert_eq!((report.verdict, report.segments, report.records), (Verdict::Whole, 6, 192), "{report}");
+
+    writers_meet(&store).await;
+    a_crash_is_made_good(&store).await;
+    an_auditor_carries_on(&store).await;
+    for config in [server.audit_config(), server.admin_config("audit")] {
+        locks_hold(&config).await;
+    }
+    hidden_and_replaced_objects_are_found(&admin, &server.admin_config("audit")).await;
+    a_store_that_is_away(server).await;
+}
+
+async fn buckets_that_will_not_do(server: &SeaweedFs) {
+    let absent = S3Store::connect(server.admin_config("absent")).await.unwrap();
+    let error = absent.check().await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Bucket { problems, .. } if *problems == [BucketProblem::Missing]),
+        "{error}"
+    );
+
+    let plain = server.admin_config("plain");
+    raw_client(&plain).create_bucket().bucket("plain").send().await.unwrap();
+    let plain = S3Store::connect(plain).await.unwrap();
+    let error = plain.check().await.unwrap_err();
+    let Error::Bucket { bucket, problems } = &error else { panic!("{error}") };
+    assert_eq!(bucket, "plain");
+    assert_eq!(*problems, [BucketProblem::VersioningOff, BucketProblem::ObjectLockOff]);
+    assert_eq!((error.code(), error.is_retryable()), ("WORM-612", false));
+    assert!(plain.ensure_bucket().await.is_err(), "an existing bucket without locks is no success");
+
+    let foreign =
+        S3Store::connect(S3Config { bucket: "plain".to_owned(), ..server.audit_config() }).await.unwrap();
+    let error = write(&foreign, &sealed(0, 0, 0..3, 3, None)).await.unwrap_err();
+    assert!(matches!(error, Error::AccessDenied { .. }), "{error}");
+    let unlocked = write(&plain, &sealed(0, 0, 0..3, 3, None)).await.unwrap_err();
+    assert!(!unlocked.is_retryable(), "{unlocked}");
+    assert!(S3Store::connect(S3Config::new("")).await.is_err());
+}
+
+async fn writers_meet(store: &S3Store) {
+    let tip = resume(store, TOPIC, 0, Some(120)).await.unwrap().unwrap();
+    assert_eq!(tip.next_offset(), 120);
+    let short = sealed(0, 120, 120..130, 130, Some(tip.manifest_sha256));
+    let long = sealed(0, 120, 120..150, 150, Some(tip.manifest_sha256));
+    let (left, right) = tokio::join!(write(store, &short), write(store, &long));
+    let adopted = match (left.unwrap(), right.unwrap()) {
+        (Written::Created, Written::Adopted(tip)) => (tip, &short),
+        (Written::Adopted(tip), Written::Created) => (tip, &long),
+        other => panic!("both or none won: {other:?}"),
+    };
+    assert_eq!(adopted.0.next_offset(), adopted.1.manifest.next_offset);
+    assert_eq!(write(store, adopted.1).await.unwrap(), Written::Created, "its own work again is no adoption");
+    assert_eq!(verified(store).await.verdict, Verdict::Whole);
+}
+
+async fn a_crash_is_made_good(store: &S3Store) {
+    let tip = resume(store, TOPIC, 1, None).await.unwrap().unwrap();
+    let segment = sealed(1, 120, 120..125, 126, Some(tip.manifest_sha256));
+    let object = wardstream_worm_log::NewObject {
+        key: segment.segment_key.clone(),
+        body: segment.segment.clone(),
+        sha256: segment.segment_sha256,
+        retain_until: segment.manifest.retain_until,
+        content_type: "application/vnd.apache.avro",
+    };
+    store.create(object.clone()).await.unwrap();
+    assert_eq!(kinds(&verified(store).await), ["manifest-missing"]);
+    let tip = resume(store, TOPIC, 1, None).await.unwrap().unwrap();
+    assert!(tip.completed);
+    assert_eq!(tip.manifest, segment.manifest);
+    assert_eq!(verified(store).await.verdict, Verdict::Whole);
+
+    // A body that is not what its checksum says does not get in.
+    let mut broken = object;
+    broken.key = "seg/hl7.raw/1/00000000000000000126.avro".to_owned();
+    broken.sha256 = [0; 32];
+    assert!(matches!(store.create(broken).await, Err(Error::Rejected { .. })));
+}
+
+async fn an_auditor_carries_on(store: &S3Store) {
+    let limits = Limits { max_records: 50, ..Limits::default() };
+    let mut auditor = Auditor::new(
+        store.clone(),
+        AuditorConfig { limits, retention_seconds: 3_600, ..AuditorConfig::default() },
+    );
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let start = auditor.assign(TOPIC, 1, 0, None, now_ms).await.unwrap();
+    assert_eq!(start, 126);
+    for offset in start..start + 50 {
+        auditor.push(&record(1, offset), now_ms).unwrap();
+    }
+    let events = auditor.flush_due(now_ms).await;
+    assert!(matches!(events[..], [Event::Written { next_offset: 176, .. }]), "{events:?}");
+    assert_eq!(verified(store).await.verdict, Verdict::Whole);
+}
+
+/// What no one may do, the administrator included.
+async fn locks_hold(config: &S3Config) {
+    let client = raw_client(config);
+    let bucket = config.bucket.as_str();
+    let key = "seg/hl7.raw/0/00000000000000000000.avro";
+    let head = client.head_object().bucket(bucket).key(key).send().await.unwrap();
+    let version = head.version_id().unwrap().to_owned();
+
+    let overwrite =
+        client.put_object().bucket(bucket).key(key).if_none_match("*").body(ByteStream::from_static(b"x"));
+    assert_eq!(refused(overwrite.send().await), 412);
+    let delete = || client.delete_object().bucket(bucket).key(key).version_id(&version);
+    assert_eq!(refused(delete().send().await), 403);
+    assert_eq!(refused(delete().bypass_governance_retention(true).send().await), 403);
+    for (mode, seconds) in
+        [(ObjectLockRetentionMode::Compliance, 60), (ObjectLockRetentionMode::Governance, 1_000_000)]
+    {
+        let until = jiff::Timestamp::now().as_second() + seconds;
+        let retention =
+            ObjectLockRetention::builder().mode(mode).retain_until_date(DateTime::from_secs(until)).build();
+        let change =
+            client.put_object_retention().bucket(bucket).key(key).version_id(&version).retention(retention);
+        assert!((400..500).contains(&refused(change.bypass_governance_retention(true).send().await)));
+    }
+    let after = client.head_object().bucket(bucket).key(key).send().await.unwrap();
+    assert_eq!(after.version_id(), Some(version.as_str()));
+    assert_eq!(after.object_lock_retain_until_date(), head.object_lock_retain_until_date());
+}
+
+async fn hidden_and_replaced_objects_are_found(store: &S3Store, config: &S3Config) {
+    let client = raw_client(config);
+    let bucket = config.bucket.as_str();
+    assert!(verified(store).await.findings.is_empty());
+    let key = "seg/hl7.raw/0/00000000000000000040.avro";
+    client.delete_object().bucket(bucket).key(key).send().await.unwrap();
+    let report = verified(store).await;
+    assert_eq!(report.verdict, Verdict::Tampered, "{report}");
+    assert_eq!(kinds(&report), ["delete-marker", "segment-missing"], "{report}");
+    assert_eq!(report.findings[0].first_offset, Some(40));
+
+    // The marker hides the object, so a create-only write of the key succeeds: a second version, and a finding.
+    let forged = sealed(0, 40, 40..50, 80, None);
+    let put = client
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .if_none_match("*")
+        .body(ByteStream::from(forged.segment.clone()));
+    put.send().await.unwrap();
+    let report = verified(store).await;
+    let found: Vec<FindingKind> = report.findings.iter().map(|finding| finding.kind).collect();
+    for kind in [FindingKind::DeleteMarker, FindingKind::ExtraVersion, FindingKind::SegmentAltered] {
+        assert!(found.contains(&kind), "{kind:?}: {report}");
+    }
+}
+
+async fn a_store_that_is_away(server: SeaweedFs) {
+    let config = S3Config { attempt_timeout: Duration::from_secs(2), ..server.audit_config() };
+    let store = S3Store::connect(config).await.unwrap();
+    drop(server);
+    let error = write(&store, &sealed(0, 5_000, 5_000..5_003, 5_003, None)).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(error.code(), "WORM-610");
+    let error = resume(&store, TOPIC, 0, None).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+}

@@ -1,0 +1,114 @@
+//! Records, sealed segments and small logs for the integration tests.
+
+use std::path::Path;
+
+use wardstream_worm_log::{
+    Context, Hash, Limits, LocalStore, Record, Report, Sealed, SegmentBuilder, Store, VerifyOptions, Written,
+    verify, write,
+};
+
+pub(crate) const TOPIC: &str = "hl7.raw";
+
+pub(crate) fn record(partition: i32, offset: i64) -> Record {
+    // Text that differs from record to record yet compresses like messages do.
+    let text = format!(
+        "MSH|^~\\&|LAB|NORTH|||20260101||ORU^R01|{offset}|P|2.5.1\rOBX|1|NM|2345-7||{}|mg/dL",
+        offset * 7
+    );
+    Record {
+        topic: TOPIC.to_owned(),
+        partition,
+        offset,
+        timestamp_ms: 1_750_000_000_000 + offset * 10,
+        key: (offset % 3 != 0).then(|| format!("NORTH|{}", offset % 11).into_bytes()),
+        value: (offset % 17 != 0).then(|| text.into_bytes()),
+        headers: vec![
+            ("traceparent".to_owned(), Some(offset.to_be_bytes().to_vec())),
+            ("empty".to_owned(), None),
+        ],
+    }
+}
+
+pub(crate) fn retain_until() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(now + 3_600).unwrap()
+}
+
+pub(crate) fn context(prev_manifest_sha256: Option<Hash>) -> Context {
+    Context { writer_version: "test/1".to_owned(), retain_until: retain_until(), prev_manifest_sha256 }
+}
+
+/// A segment of the given offsets that ends at `next`.
+pub(crate) fn sealed(
+    partition: i32,
+    first: i64,
+    offsets: impl IntoIterator<Item = i64>,
+    next: i64,
+    prev: Option<Hash>,
+) -> Sealed {
+    let mut builder = SegmentBuilder::new(TOPIC, partition, first, Limits::default()).unwrap();
+    for offset in offsets {
+        builder.push(&record(partition, offset), 0).unwrap();
+    }
+    builder.finish(next, &context(prev)).unwrap()
+}
+
+/// Writes `segments` segments of `each` records to each of `partitions` partitions, with a gap after every fifth record.
+pub(crate) async fn fill<S: Store>(store: &S, partitions: i32, segments: i64, each: i64) {
+    for partition in 0..partitions {
+        let mut prev = None;
+        for segment in 0..segments {
+            let (first, next) = (segment * each, (segment + 1) * each);
+            let sealed = sealed(partition, first, (first..next).filter(|offset| offset % 5 != 4), next, prev);
+            prev = Some(sealed.manifest_sha256);
+            assert_eq!(write(store, &sealed).await.unwrap(), Written::Created);
+        }
+    }
+}
+
+pub(crate) async fn verified<S: Store>(store: &S) -> Report {
+    verify(store, &VerifyOptions::default(), |_| {}).await.unwrap()
+}
+
+pub(crate) fn kinds(report: &Report) -> Vec<&'static str> {
+    report.findings.iter().map(|finding| finding.kind.name()).collect()
+}
+
+/// A copy of a log in a folder of its own, its files writable.
+pub(crate) fn copy(from: &Path) -> (tempfile::TempDir, LocalStore) {
+    let to = tempfile::tempdir().unwrap();
+    copy_folder(from, to.path());
+    let store = LocalStore::open_read_only(to.path()).unwrap();
+    (to, store)
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::write(&target, std::fs::read(entry.path()).unwrap()).unwrap();
+        }
+    }
+}
+
+/// All objects of a log, in key order.
+pub(crate) fn keys(root: &Path) -> Vec<String> {
+    fn walk(root: &Path, folder: &Path, keys: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, keys);
+            } else {
+                keys.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    let mut keys = Vec::new();
+    walk(root, &root.join("seg"), &mut keys);
+    keys.sort();
+    keys
+}
