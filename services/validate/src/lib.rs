@@ -1,1 +1,22 @@
-//! The validate service.
+//! `validate`: from `fhir.received` to `fhir.validated`, or to `validate.dead-letter` with the OperationOutcome.
+
+mod config;
+mod stage;
+
+pub use config::Config;
+pub use stage::Validate;
+
+use service::{Failure, Process};
+
+/// Name of the service.
+pub const NAME: &str = "validate";
+
+/// Runs until the shutdown.
+///
+/// # Errors
+/// What a wait cannot mend.
+pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
+    let runtime = process.stage(NAME, &config.registry)?;
+    let stage = Validate::new(runtime.codec.clone());
+    Ok(stream::run(stage, &["fhir.received"], &config.kafka, &runtime)?)
+}

@@ -42,15 +42,16 @@ impl Default for RegistryConfig {
 }
 
 impl RegistryConfig {
-    /// Checks what the types cannot. The message names the key.
+    /// Checks what the types cannot.
     ///
     /// # Errors
-    /// One line a fault.
-    pub fn check(&self) -> Result<(), Vec<String>> {
+    /// Every fault, with the key it lies in.
+    pub fn check(&self) -> Result<(), Vec<settings::Error>> {
         if self.url.starts_with("http://") || self.url.starts_with("https://") {
             Ok(())
         } else {
-            Err(vec!["registry.url is no http:// or https:// URL".to_owned()])
+            let reason = "it is no http:// or https:// URL".to_owned();
+            Err(vec![settings::Error::Invalid { key: "registry.url".to_owned(), reason }])
         }
     }
 }
@@ -85,6 +86,19 @@ pub enum CodecError {
     /// The registry cannot be asked now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl CodecError {
+    /// What a stage answers when decoding or encoding fails.
+    ///
+    /// # Errors
+    /// [`Unavailable`] as it is.
+    pub fn into_fate(self) -> Result<crate::Fate, Unavailable> {
+        match self {
+            Self::Reject(reject) => Ok(reject.into()),
+            Self::Unavailable(unavailable) => Err(unavailable),
+        }
+    }
 }
 
 impl Codec {

@@ -135,41 +135,49 @@ impl Default for Tuning {
     }
 }
 
+/// librdkafka's own bound on a batch is 1,000,000,000 bytes.
+const LARGEST_RECORD: ByteSize = ByteSize::from_mib(900);
+
 /// What Kafka adds to a record in a batch, generously: librdkafka and broker limits are on batches.
 const BATCH_OVERHEAD: u64 = 1024 * 1024;
 
 impl Config {
-    /// Checks what the types cannot. The message names the key.
+    /// Checks what the types cannot.
     ///
     /// # Errors
-    /// One line a fault.
-    pub fn check(&self) -> Result<(), Vec<String>> {
+    /// Every fault, with the key it lies in.
+    pub fn check(&self) -> Result<(), Vec<settings::Error>> {
         let mut faults = Vec::new();
-        let mut need = |holds: bool, fault: &str| {
+        let mut need = |holds: bool, key: &str, reason: &str| {
             if !holds {
-                faults.push(fault.to_owned());
+                faults.push(settings::Error::Invalid {
+                    key: format!("kafka.{key}"),
+                    reason: reason.to_owned(),
+                });
             }
         };
-        need(!self.bootstrap_servers.trim().is_empty(), "kafka.bootstrap_servers is empty");
+        let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
+        let tuning = &self.tuning;
+        need(!self.bootstrap_servers.trim().is_empty(), "bootstrap_servers", "it is empty");
         need(
-            ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"].contains(&self.security.protocol.as_str()),
-            "kafka.security.protocol is none of plaintext, ssl, sasl_plaintext, sasl_ssl",
+            protocols.contains(&self.security.protocol.as_str()),
+            "security.protocol",
+            "it is none of plaintext, ssl, sasl_plaintext, sasl_ssl",
         );
         need(
-            ["none", "lz4", "zstd"].contains(&self.tuning.compression.as_str()),
-            "kafka.tuning.compression is none of none, lz4, zstd",
+            ["none", "lz4", "zstd"].contains(&tuning.compression.as_str()),
+            "tuning.compression",
+            "it is none of none, lz4, zstd",
         );
-        need(self.tuning.max_in_flight > 0, "kafka.tuning.max_in_flight is 0");
-        need(self.tuning.batch_records > 0, "kafka.tuning.batch_records is 0");
-        need(self.tuning.max_attempts > 0, "kafka.tuning.max_attempts is 0");
+        need(tuning.max_in_flight > 0, "tuning.max_in_flight", "it is 0");
+        need(tuning.batch_records > 0, "tuning.batch_records", "it is 0");
+        need(tuning.max_attempts > 0, "tuning.max_attempts", "it is 0");
         need(
-            self.tuning.transaction_timeout <= self.tuning.session_timeout,
-            "kafka.tuning.transaction_timeout is over kafka.tuning.session_timeout",
+            tuning.transaction_timeout <= tuning.session_timeout,
+            "tuning.transaction_timeout",
+            "it is over kafka.tuning.session_timeout",
         );
-        need(
-            self.tuning.max_record_bytes.as_u64() <= 900 * 1024 * 1024,
-            "kafka.tuning.max_record_bytes is over 900 MiB",
-        );
+        need(tuning.max_record_bytes <= LARGEST_RECORD, "tuning.max_record_bytes", "it is over 900 MiB");
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 

@@ -1,17 +1,20 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::KAFKA;
-use crate::{Config, Error, Unavailable};
+use crate::worker::now_ms;
+use crate::{Config, Error, Incoming, Unavailable};
 
-/// A compacted topic read into memory, and caught up whenever partitions change hands.
+/// A topic read as state: from its beginning when it is compacted, or as far back as it matters, and caught up
+/// whenever partitions change hands.
 pub struct Table {
     topic: &'static str,
+    /// How far back the first reading begins; none means the beginning.
+    since: Option<Duration>,
     consumer: Mutex<BaseConsumer>,
 }
 
@@ -28,7 +31,7 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Client`] when a property is wrong.
-    pub fn new(topic: &'static str, config: &Config) -> Result<Self, Error> {
+    pub fn new(topic: &'static str, since: Option<Duration>, config: &Config) -> Result<Self, Error> {
         let mut client = config.client(topic);
         client
             .set("group.id", format!("wardstream.table.{topic}"))
@@ -38,15 +41,15 @@ impl Table {
             .set("isolation.level", "read_committed")
             .set("enable.partition.eof", "true");
         let consumer = config.overlay(client).create().map_err(Error::Client)?;
-        Ok(Self { topic, consumer: Mutex::new(consumer) })
+        Ok(Self { topic, since, consumer: Mutex::new(consumer) })
     }
 
-    /// Reads everything that was written since the last call, and gives each record (key, value) to `apply`, in the
+    /// Reads everything that was written since the last call, and gives each record to `apply`, in the
     /// order of its partition. Returns how many there were.
     ///
     /// # Errors
     /// [`Unavailable`] when the broker does not answer; what was applied stays, and the next call goes on there.
-    pub fn catch_up(&self, mut apply: impl FnMut(&[u8], Option<&[u8]>)) -> Result<u64, Unavailable> {
+    pub fn catch_up(&self, mut apply: impl FnMut(&Incoming)) -> Result<u64, Unavailable> {
         let down = |error: KafkaError| Unavailable { dependency: KAFKA, detail: error.to_string() };
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
         let metadata = consumer.fetch_metadata(Some(self.topic), CALL).map_err(down)?;
@@ -61,18 +64,8 @@ impl Table {
                 detail: format!("topic {} does not exist", self.topic),
             });
         }
-        let known = consumer.assignment().map_err(down)?;
-        let mut assignment = TopicPartitionList::new();
-        for partition in &partitions {
-            let position = consumer
-                .position()
-                .ok()
-                .and_then(|list| list.find_partition(self.topic, *partition).map(|element| element.offset()))
-                .filter(|offset| matches!(offset, Offset::Offset(_)))
-                .unwrap_or(Offset::Beginning);
-            assignment.add_partition_offset(self.topic, *partition, position).map_err(down)?;
-        }
-        if known.count() != partitions.len() {
+        let assignment = self.assignment(&consumer, &partitions).map_err(down)?;
+        if consumer.assignment().map_err(down)?.count() != partitions.len() {
             consumer.assign(&assignment).map_err(down)?;
         }
         // The end is asked for now: what is written later belongs to a later call.
@@ -88,14 +81,13 @@ impl Table {
                 behind.insert(*partition);
             }
         }
+        let topic: Arc<str> = Arc::from(self.topic);
         let mut read = 0;
         while !behind.is_empty() {
             match consumer.poll(CALL) {
                 Some(Ok(message)) => {
                     read += 1;
-                    if let Some(key) = message.key() {
-                        apply(key, message.payload());
-                    }
+                    apply(&Incoming::copy(&message, topic.clone()));
                 }
                 // Reached only behind the last readable record, control records of transactions included.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -108,5 +100,32 @@ impl Table {
             }
         }
         Ok(read)
+    }
+
+    /// Where each partition is to be read on: at its position, else where the first reading begins.
+    fn assignment(
+        &self,
+        consumer: &BaseConsumer,
+        partitions: &[i32],
+    ) -> Result<TopicPartitionList, KafkaError> {
+        let mut start = TopicPartitionList::new();
+        for partition in partitions {
+            start.add_partition_offset(self.topic, *partition, Offset::Beginning)?;
+        }
+        if let Some(since) = self.since {
+            let from = now_ms() - i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+            start.set_all_offsets(Offset::Offset(from.max(0)))?;
+            start = consumer.offsets_for_times(start, CALL)?;
+        }
+        let position = consumer.position()?;
+        for partition in partitions {
+            if let Some(known) = position.find_partition(self.topic, *partition)
+                && matches!(known.offset(), Offset::Offset(_))
+                && let Some(mut element) = start.find_partition(self.topic, *partition)
+            {
+                element.set_offset(known.offset())?;
+            }
+        }
+        Ok(start)
     }
 }
