@@ -1,0 +1,313 @@
+//! The FHIR R4 (4.0.1) definitions: types, elements, value sets and invariants.
+//!
+//! They are read once from a table embedded in the crate, which `examples/generate` writes from HL7's publication.
+
+mod table;
+mod value_set;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::OnceLock;
+
+use crate::primitive::Primitive;
+pub use value_set::{Strength, ValueSet};
+
+const TABLE: &str = include_str!("r4.tsv");
+
+/// All definitions of one FHIR release.
+#[derive(Debug)]
+pub struct Definitions {
+    pub(crate) types: Vec<Type>,
+    pub(crate) value_sets: Vec<ValueSet>,
+    pub(crate) invariants: Vec<Invariant>,
+    by_name: HashMap<&'static str, TypeId>,
+}
+
+/// Place of a type in [`Definitions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TypeId(pub(crate) u16);
+
+/// What kind of type it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypeKind {
+    /// A single value, such as `dateTime`.
+    Primitive,
+    /// A data type with elements, such as `HumanName`.
+    Complex,
+    /// A group of elements inside another type, such as `Patient.contact`.
+    Backbone,
+    /// A resource.
+    Resource,
+}
+
+/// A type and its elements.
+#[derive(Debug)]
+pub struct Type {
+    name: &'static str,
+    kind: TypeKind,
+    is_abstract: bool,
+    base: &'static str,
+    pub(crate) primitive: Option<Primitive>,
+    pub(crate) elements: Vec<Element>,
+    pub(crate) invariants: Vec<u16>,
+    pub(crate) native: NativeType,
+    fields: HashMap<Box<str>, FieldAt, BuildHasherDefault<Fnv>>,
+}
+
+/// Types that rules beyond their elements apply to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NativeType {
+    Bundle,
+    CodeableConcept,
+    Coding,
+    Extension,
+    Identifier,
+    Other,
+    Quantity,
+    Reference,
+}
+
+/// An element of a type.
+#[derive(Debug)]
+pub struct Element {
+    name: &'static str,
+    min: u32,
+    max: Option<u32>,
+    types: Vec<ElementType>,
+    pub(crate) bindings: Vec<(Strength, u16)>,
+    pub(crate) invariants: Vec<u16>,
+}
+
+/// A type an element may have.
+#[derive(Debug)]
+pub struct ElementType {
+    name: &'static str,
+    pub(crate) id: TypeId,
+    targets: Vec<&'static str>,
+}
+
+/// A rule of a type or element, as a FHIRPath expression.
+#[derive(Debug)]
+pub struct Invariant {
+    /// Its id, for example `obs-6`.
+    pub key: &'static str,
+    /// Whether breaking it is an error (else a warning).
+    pub is_error: bool,
+    /// HL7's own description.
+    pub human: &'static str,
+    /// The FHIRPath expression that must be true.
+    pub expression: &'static str,
+    pub(crate) check: Option<crate::invariant::Check>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldAt {
+    pub(crate) element: u16,
+    pub(crate) choice: u16,
+}
+
+/// What a JSON name means in a type.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'d> {
+    /// The element, for example `value[x]`.
+    pub element: &'d Element,
+    /// The type chosen by the name, for example `Quantity`.
+    pub element_type: &'d ElementType,
+}
+
+impl Definitions {
+    /// FHIR R4, 4.0.1.
+    pub fn r4() -> &'static Self {
+        static R4: OnceLock<Definitions> = OnceLock::new();
+        // The table is part of the program: a test reads it, so it can only fail while it is being regenerated.
+        R4.get_or_init(|| table::read(TABLE).expect("the embedded table of definitions is well formed"))
+    }
+
+    /// All types, groups inside types included.
+    pub fn types(&self) -> impl Iterator<Item = &Type> {
+        self.types.iter()
+    }
+
+    /// The resource types that instances can have.
+    pub fn resource_types(&self) -> impl Iterator<Item = &Type> {
+        self.types.iter().filter(|kind| kind.kind == TypeKind::Resource && !kind.is_abstract)
+    }
+
+    /// A type by its name: `Patient`, `HumanName`, `Patient.contact`, `dateTime`.
+    pub fn type_named(&self, name: &str) -> Option<&Type> {
+        self.by_name.get(name).and_then(|id| self.types.get(usize::from(id.0)))
+    }
+
+    /// A resource type by its name.
+    pub fn resource_type(&self, name: &str) -> Option<&Type> {
+        self.type_named(name).filter(|kind| kind.kind == TypeKind::Resource && !kind.is_abstract)
+    }
+
+    /// The definition of a type that an element may have.
+    pub fn type_of(&self, element_type: &ElementType) -> &Type {
+        self.typed(element_type.id)
+    }
+
+    pub(crate) fn typed(&self, id: TypeId) -> &Type {
+        // Ids are made by the table's reader, from places in this very list.
+        &self.types[usize::from(id.0)]
+    }
+
+    /// The value sets that elements are bound to with strength required or extensible.
+    pub fn value_sets(&self) -> &[ValueSet] {
+        &self.value_sets
+    }
+
+    /// All invariants.
+    pub fn invariants(&self) -> &[Invariant] {
+        &self.invariants
+    }
+}
+
+impl Type {
+    /// Its name; a group's name is its path.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its kind.
+    pub const fn kind(&self) -> TypeKind {
+        self.kind
+    }
+
+    /// Whether instances cannot have this very type.
+    pub const fn is_abstract(&self) -> bool {
+        self.is_abstract
+    }
+
+    /// The name of the type it specialises; empty for `Element` and `Resource`.
+    pub const fn base(&self) -> &'static str {
+        self.base
+    }
+
+    /// Its elements, inherited ones first.
+    pub fn elements(&self) -> &[Element] {
+        &self.elements
+    }
+
+    /// What a JSON name without leading underscore means here.
+    pub fn field(&self, json_name: &str) -> Option<Field<'_>> {
+        let at = self.field_at(json_name)?;
+        let element = self.elements.get(usize::from(at.element))?;
+        Some(Field { element, element_type: element.types.get(usize::from(at.choice))? })
+    }
+
+    pub(crate) fn field_at(&self, json_name: &str) -> Option<FieldAt> {
+        self.fields.get(json_name).copied()
+    }
+
+    /// The JSON names of all elements, one for each type of a choice element.
+    pub fn json_names(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(AsRef::as_ref)
+    }
+}
+
+impl Element {
+    /// Its name as in the definition: `birthDate`, `value[x]`.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The name as used in FHIRPath: without `[x]`.
+    pub fn path_name(&self) -> &'static str {
+        self.name.trim_end_matches("[x]")
+    }
+
+    /// Fewest values.
+    pub const fn min(&self) -> u32 {
+        self.min
+    }
+
+    /// Most values; None for any number.
+    pub const fn max(&self) -> Option<u32> {
+        self.max
+    }
+
+    /// Whether JSON writes it as a list.
+    pub const fn is_list(&self) -> bool {
+        !matches!(self.max, Some(0 | 1))
+    }
+
+    /// Whether its JSON name ends in its type.
+    pub fn is_choice(&self) -> bool {
+        self.name.ends_with("[x]")
+    }
+
+    /// The types it may have: several only for a choice.
+    pub fn types(&self) -> &[ElementType] {
+        &self.types
+    }
+}
+
+impl ElementType {
+    /// The name of the type.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// For a Reference the resource types it may point to; empty for any.
+    pub fn targets(&self) -> &[&'static str] {
+        &self.targets
+    }
+}
+
+/// FNV-1a: element names are short and come from a trusted table, so no keyed hash is needed.
+#[derive(Debug)]
+pub(crate) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_the_release() {
+        let r4 = Definitions::r4();
+        assert_eq!(r4.resource_types().count(), 146);
+        let patient = r4.resource_type("Patient").unwrap();
+        let deceased = patient.field("deceasedDateTime").unwrap();
+        assert_eq!((deceased.element.name(), deceased.element_type.name()), ("deceased[x]", "dateTime"));
+        assert_eq!(patient.field("name").unwrap().element.max(), None);
+        let link = r4.type_named("Patient.link").unwrap();
+        assert_eq!(link.field("other").unwrap().element_type.targets(), ["Patient", "RelatedPerson"]);
+        assert!(r4.resource_type("DomainResource").is_none());
+    }
+
+    #[test]
+    fn leaves_out_what_the_package_adds_to_r4() {
+        let r4 = Definitions::r4();
+        assert!(r4.type_named("Meta").unwrap().field("project").is_none());
+        assert!(r4.resource_type("ResearchStudy").unwrap().field("label").is_none());
+        assert!(r4.resource_type("Binary").unwrap().field("url").is_none());
+        assert!(r4.type_named("Quantity").unwrap().field("comparator").is_some());
+        assert!(r4.resource_type("SubscriptionStatus").is_none());
+    }
+
+    #[test]
+    fn every_choice_of_a_simple_quantity_is_named_quantity() {
+        let rate = Definitions::r4().type_named("Dosage.doseAndRate").unwrap().field("rateQuantity").unwrap();
+        assert_eq!(rate.element_type.name(), "SimpleQuantity");
+    }
+}

@@ -1,0 +1,74 @@
+//! Invariants of the definitions, as compiled checks.
+//!
+//! The table of definitions attaches each invariant to its type or element, with its FHIRPath expression; this module
+//! says which function evaluates it. Which invariants have none yet is public
+//! ([`crate::Validator::unchecked_invariants`]), so nobody has to guess what a pass means.
+
+mod clinical;
+mod data_types;
+mod focus;
+mod other;
+mod workflow;
+
+pub(crate) use focus::Focus;
+
+/// Whether an invariant holds for an element that is present.
+pub(crate) type Check = fn(&Focus<'_>) -> bool;
+
+/// One implementation. Some ids name several invariants: then `mark` is part of the expression of the right one.
+struct Native {
+    key: &'static str,
+    mark: &'static str,
+    check: Check,
+}
+
+const fn rule(key: &'static str, check: Check) -> Native {
+    Native { key, mark: "", check }
+}
+
+/// Invariants that the walk itself checks, where it can say more exactly what is wrong.
+const WALKED: [&str; 15] = [
+    "bdl-3", "bdl-4", "bdl-7", "dom-2", "dom-3", "dom-4", "dom-5", "ele-1", "ext-1", "ref-1", "txt-1",
+    "txt-2", "sqty-1", "bdl-5", "bdl-8",
+];
+
+/// Rules that are advice on publishing and say nothing about the data: not reported.
+const ADVICE: [&str; 1] = ["dom-6"];
+
+/// The function for an invariant of the table.
+pub(crate) fn native(key: &str, expression: &str) -> Option<Check> {
+    let tables = [data_types::RULES, clinical::RULES, workflow::RULES, other::RULES];
+    let found = tables.into_iter().flatten().find(|rule| rule.key == key && expression.contains(rule.mark));
+    // A naming rule of every conformance resource differs in its id only.
+    let name = expression == "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')";
+    found.map(|rule| rule.check).or(name.then_some(other::computable_name as Check))
+}
+
+/// Whether an invariant is evaluated, here or by the walk.
+pub(crate) fn is_covered(invariant: &crate::definitions::Invariant) -> bool {
+    invariant.check.is_some() || WALKED.contains(&invariant.key) || ADVICE.contains(&invariant.key)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Definitions;
+
+    #[test]
+    fn every_rule_belongs_to_an_invariant_of_the_table() {
+        let invariants = Definitions::r4().invariants();
+        for rule in
+            [super::data_types::RULES, super::clinical::RULES, super::workflow::RULES, super::other::RULES]
+                .into_iter()
+                .flatten()
+        {
+            assert!(
+                invariants.iter().any(|known| known.key == rule.key && known.expression.contains(rule.mark)),
+                "{} {}",
+                rule.key,
+                rule.mark
+            );
+        }
+        let walked = super::WALKED.iter().filter(|key| **key != "ele-1");
+        assert!(walked.clone().all(|key| invariants.iter().any(|known| known.key == *key)));
+    }
+}

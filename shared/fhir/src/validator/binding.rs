@@ -1,0 +1,122 @@
+//! Value sets: required ones are errors, extensible ones warnings.
+
+use super::element::Typed;
+use super::{Path, Walk};
+use crate::definitions::{NativeType, Strength, ValueSet};
+use crate::json::{Kind, Value};
+use crate::{ErrorCode, IssueType, Severity};
+
+impl<'w> Walk<'w> {
+    fn bound(&self, typed: Typed<'w>) -> impl Iterator<Item = (Strength, &'w ValueSet)> + use<'w> {
+        let sets = &self.definitions.value_sets;
+        typed
+            .element
+            .bindings
+            .iter()
+            .filter_map(|&(strength, set)| Some((strength, sets.get(usize::from(set))?)))
+    }
+
+    /// A code, string or uri.
+    pub(super) fn code_bindings(&mut self, typed: Typed<'w>, value: Value<'w>, code: &str, path: &Path<'_>) {
+        // Reference.type is looked at together with the reference.
+        if typed.owner.native == NativeType::Reference {
+            return;
+        }
+        for (strength, set) in self.bound(typed) {
+            let name = typed.element.path_name();
+            match set.has_code(code) {
+                Some(true) => {}
+                Some(false) => self.outside(strength, set, name, value, path),
+                None => self.unknown_set(strength, set, name, value, path),
+            }
+        }
+    }
+
+    /// A Coding, CodeableConcept or Quantity.
+    pub(super) fn bindings(&mut self, typed: Typed<'w>, value: Value<'w>, path: &Path<'_>) {
+        for (strength, set) in self.bound(typed) {
+            let name = typed.element.path_name();
+            match typed.kind.native {
+                NativeType::Coding | NativeType::Quantity => match coding_in(set, value) {
+                    Some(Some(true)) => {}
+                    Some(Some(false)) => self.outside(strength, set, name, value, path),
+                    Some(None) => self.unknown_set(strength, set, name, value, path),
+                    None => {
+                        if strength == Strength::Required && value.get("extension").is_none() {
+                            self.outside(strength, set, name, value, path);
+                        }
+                    }
+                },
+                NativeType::CodeableConcept => self.concept(strength, set, name, value, path),
+                _ => {}
+            }
+        }
+    }
+
+    /// One coding of the set is enough; further codings may be local ones.
+    fn concept(&mut self, strength: Strength, set: &ValueSet, name: &str, value: Value<'w>, path: &Path<'_>) {
+        let codings = || value.get("coding").into_iter().flat_map(Value::items);
+        let mut judged: Vec<Option<bool>> = codings().filter_map(|coding| coding_in(set, coding)).collect();
+        if judged.is_empty() {
+            // A text alone is no code: that breaks a required binding, and is usual for the others.
+            if strength == Strength::Required && value.get("extension").is_none() {
+                self.outside(strength, set, name, value, path);
+            }
+            return;
+        }
+        if judged.contains(&Some(true)) {
+            return;
+        }
+        judged.retain(Option::is_none);
+        if judged.is_empty() {
+            self.outside(strength, set, name, value, path);
+        } else {
+            self.unknown_set(strength, set, name, value, path);
+        }
+    }
+
+    fn outside(&mut self, strength: Strength, set: &ValueSet, name: &str, value: Value<'w>, path: &Path<'_>) {
+        let expected = set.described();
+        let (severity, error, message) = match strength {
+            Strength::Required | Strength::Max => {
+                let message = format!("The code in {name} is not allowed; expected is {expected}.");
+                (Severity::Error, ErrorCode::RequiredBinding, message)
+            }
+            Strength::Extensible => {
+                let message = format!("The code in {name} is a local one; where it fits, use {expected}.");
+                (Severity::Warning, ErrorCode::Terminology, message)
+            }
+        };
+        self.report(severity, value, path, IssueType::CodeInvalid, error, message);
+    }
+
+    fn unknown_set(
+        &mut self,
+        strength: Strength,
+        set: &ValueSet,
+        name: &str,
+        value: Value<'w>,
+        path: &Path<'_>,
+    ) {
+        if strength == Strength::Extensible {
+            return;
+        }
+        let message = format!(
+            "The code in {name} was not checked: the value set {} needs a terminology server.",
+            set.short_name()
+        );
+        self.warn(value, path, IssueType::NotSupported, ErrorCode::Terminology, message);
+    }
+}
+
+/// None where there is no code; else what the value set says of it. A code without system is judged by itself.
+fn coding_in(set: &ValueSet, coding: Value<'_>) -> Option<Option<bool>> {
+    if coding.kind() != Kind::Object {
+        return None;
+    }
+    let code = coding.get_text("code")?;
+    Some(match coding.get_text("system") {
+        Some(system) => set.has_coding(&system, &code),
+        None => set.has_code(&code).map(|_| false),
+    })
+}

@@ -1,0 +1,228 @@
+//! The walk over a resource along its definition.
+
+mod binding;
+mod bundle;
+mod contained;
+mod data_type;
+mod element;
+mod path;
+mod primitive;
+mod reference;
+mod resource;
+mod suggest;
+
+use crate::definitions::{Definitions, Invariant};
+use crate::invariant::{self, Focus};
+use crate::json::{self, Positions, Tape, Value};
+use crate::{ErrorCode, Issue, IssueType, Outcome, Severity};
+
+use bundle::BundleIndex;
+use path::Path;
+
+/// Most findings listed; what follows is counted only.
+const MAX_ISSUES: usize = 200;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Validates resources of one FHIR release. Made once, used from any thread.
+#[derive(Debug)]
+pub struct Validator {
+    definitions: &'static Definitions,
+}
+
+impl Validator {
+    /// The validator of FHIR R4 (4.0.1). The first call reads the embedded definitions (some milliseconds).
+    pub fn r4() -> &'static Self {
+        static R4: std::sync::OnceLock<Validator> = std::sync::OnceLock::new();
+        R4.get_or_init(|| Self { definitions: Definitions::r4() })
+    }
+
+    /// The definitions this validator follows.
+    pub const fn definitions(&self) -> &'static Definitions {
+        self.definitions
+    }
+
+    /// Invariants of R4 that are not evaluated yet; all of them belong to resources that describe systems, not patients.
+    pub fn unchecked_invariants(&self) -> impl Iterator<Item = &'static Invariant> {
+        self.definitions.invariants().iter().filter(|rule| !invariant::is_covered(rule))
+    }
+
+    /// Validates one resource in JSON. Never fails: text that is not JSON gives one fatal issue.
+    ///
+    /// Bounds: 16 MiB, 100 levels, two million keys and values, 200 findings.
+    pub fn validate(&self, json: &[u8]) -> Outcome {
+        let marked = json.starts_with(BYTE_ORDER_MARK);
+        let skipped = if marked { BYTE_ORDER_MARK.len() } else { 0 };
+        let text = json.get(skipped..).unwrap_or(&[]);
+        let mut issues = match json::read(text) {
+            Ok(tape) => {
+                let mut walk = Walk::new(self.definitions, &tape);
+                walk.run();
+                walk.issues
+            }
+            Err(fault) => vec![unreadable(fault)],
+        };
+        if marked {
+            issues.push(byte_order_mark());
+        }
+        // A stable order by place reads best; findings about the same place keep the order they were made in.
+        issues.sort_by_key(|issue| issue.offset);
+        let mut positions = Positions::new(text);
+        for issue in &mut issues {
+            let (line, column) = positions.locate(issue.offset);
+            issue.line = Some(line);
+            issue.column = Some(column);
+            issue.offset += skipped;
+        }
+        Outcome { issues }
+    }
+}
+
+fn unreadable(fault: json::Fault) -> Issue {
+    let bound = fault.kind.is_bound();
+    Issue {
+        severity: Severity::Fatal,
+        code: if bound { IssueType::TooCostly } else { IssueType::Structure },
+        error: if bound { ErrorCode::TooCostly } else { ErrorCode::NotJson },
+        message: fault.kind.message().to_owned(),
+        expression: String::new(),
+        invariant: None,
+        line: None,
+        column: None,
+        offset: fault.offset,
+    }
+}
+
+fn byte_order_mark() -> Issue {
+    Issue {
+        severity: Severity::Error,
+        code: IssueType::Structure,
+        error: ErrorCode::NotJson,
+        message: "The text starts with a byte order mark; JSON is sent without one (RFC 8259, section 8.1)."
+            .to_owned(),
+        expression: String::new(),
+        invariant: None,
+        line: None,
+        column: None,
+        offset: 0,
+    }
+}
+
+/// Where a resource stands: what `%resource` and `%rootResource` are, and the Bundle around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'s, 't> {
+    resource: Value<'t>,
+    root: Value<'t>,
+    bundle: Option<&'s BundleIndex<'t>>,
+}
+
+/// One validation under way.
+pub(crate) struct Walk<'w> {
+    definitions: &'w Definitions,
+    tape: &'w Tape<'w>,
+    issues: Vec<Issue>,
+    left_out: usize,
+    /// One slot for each element of each object being walked, innermost last.
+    slots: Vec<element::Slot>,
+}
+
+impl<'w> Walk<'w> {
+    fn new(definitions: &'w Definitions, tape: &'w Tape<'w>) -> Self {
+        Self { definitions, tape, issues: Vec::new(), left_out: 0, slots: Vec::new() }
+    }
+
+    fn run(&mut self) {
+        let tape = self.tape;
+        let Some(root) = tape.root() else { return };
+        for key in tape.duplicates() {
+            let message = format!("{} is written twice in the same object.", shown(&key.text()));
+            self.error(key, &Path::UNKNOWN, IssueType::Structure, ErrorCode::DuplicateName, message);
+        }
+        self.resource(root, None, None, resource::Place::Root);
+        if self.left_out > 0 {
+            self.issues.push(Issue {
+                severity: Severity::Information,
+                code: IssueType::TooCostly,
+                error: ErrorCode::TooCostly,
+                message: format!("{} more findings are not listed.", self.left_out),
+                expression: String::new(),
+                invariant: None,
+                line: None,
+                column: None,
+                offset: tape.text.len(),
+            });
+        }
+    }
+
+    fn report(
+        &mut self,
+        severity: Severity,
+        at: Value<'_>,
+        path: &Path<'_>,
+        code: IssueType,
+        error: ErrorCode,
+        message: String,
+    ) -> Option<&mut Issue> {
+        if self.issues.len() >= MAX_ISSUES {
+            // An error must not hide behind warnings that came before it.
+            let spare = (severity >= Severity::Error)
+                .then(|| self.issues.iter().rposition(|issue| issue.severity < Severity::Error))
+                .flatten();
+            self.left_out += 1;
+            self.issues.remove(spare?);
+        }
+        self.issues.push(Issue {
+            severity,
+            code,
+            error,
+            message,
+            expression: path.to_string(),
+            invariant: None,
+            line: None,
+            column: None,
+            offset: at.offset(),
+        });
+        self.issues.last_mut()
+    }
+
+    fn error(&mut self, at: Value<'_>, path: &Path<'_>, code: IssueType, error: ErrorCode, message: String) {
+        self.report(Severity::Error, at, path, code, error, message);
+    }
+
+    fn warn(&mut self, at: Value<'_>, path: &Path<'_>, code: IssueType, error: ErrorCode, message: String) {
+        self.report(Severity::Warning, at, path, code, error, message);
+    }
+
+    /// An error that an invariant of the definition states.
+    fn broken(&mut self, at: Value<'_>, path: &Path<'_>, key: &'static str, error: ErrorCode, message: &str) {
+        let message = format!("{message} (rule {key}).");
+        if let Some(issue) = self.report(Severity::Error, at, path, IssueType::Invariant, error, message) {
+            issue.invariant = Some(key);
+        }
+    }
+
+    /// Evaluates the invariants attached to a type or an element.
+    fn invariants(&mut self, rules: &[u16], value: Value<'_>, path: &Path<'_>, scope: &Scope<'_, '_>) {
+        let definitions = self.definitions;
+        for rule in rules.iter().filter_map(|&rule| definitions.invariants.get(usize::from(rule))) {
+            let Some(check) = rule.check else { continue };
+            if check(&Focus { value, resource: scope.resource }) {
+                continue;
+            }
+            let severity = if rule.is_error { Severity::Error } else { Severity::Warning };
+            let message = format!("{} (rule {}).", rule.human.trim_end_matches('.'), rule.key);
+            let (code, error) = (IssueType::Invariant, ErrorCode::Invariant);
+            if let Some(issue) = self.report(severity, value, path, code, error, message) {
+                issue.invariant = Some(rule.key);
+            }
+        }
+    }
+}
+
+/// The name of an element as written by the sender, if it looks like a name and not like data.
+fn shown(name: &str) -> String {
+    let stem = name.strip_prefix('_').unwrap_or(name);
+    let plain = stem.starts_with(|first: char| first.is_ascii_lowercase())
+        && stem.len() <= 64
+        && stem.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if plain || stem == "resourceType" { format!("'{name}'") } else { "An element".to_owned() }
+}
