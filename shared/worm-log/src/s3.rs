@@ -160,6 +160,31 @@ impl S3Store {
         self.check().await
     }
 
+    /// Sets a bucket policy by which no one may delete objects or hide them behind a delete marker.
+    ///
+    /// Object Lock alone keeps versions but lets anyone who may delete put a marker over them. For development and tests, like
+    /// [`Self::ensure_bucket`].
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn deny_deletion(&self) -> Result<(), Error> {
+        let policy = serde_json::json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Sid": "KeepTheLog",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
+                "Resource": format!("arn:aws:s3:::{}/*", self.config.bucket),
+            }],
+        });
+        let request = self.client.put_bucket_policy().bucket(&self.config.bucket).policy(policy.to_string());
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.classify("PutBucketPolicy", &self.config.bucket, error)),
+        }
+    }
+
     async fn put(&self, object: &NewObject) -> Result<Created, Error> {
         let mode = match self.config.lock_mode {
             LockMode::Compliance => ObjectLockMode::Compliance,

@@ -20,6 +20,14 @@ pub const WEED_VARIABLE: &str = "WARDSTREAM_SEAWEEDFS";
 const START_LIMIT: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(100);
 const BUCKET: &str = "audit";
+/// What the audit principal may do. `Write` includes deleting, which the bucket's policy takes away again.
+const AUDIT_ACTIONS: [&str; 5] = [
+    "Read:audit",
+    "Write:audit",
+    "List:audit",
+    "PutObjectRetention:audit",
+    "GetBucketObjectLockConfiguration:audit",
+];
 
 /// A running server with a bucket that has Object Lock. Ends with the value.
 #[derive(Debug)]
@@ -51,7 +59,7 @@ impl SeaweedFs {
         let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
         let settings = serde_json::json!({"identities": [
             identity("admin", &["Admin"]),
-            identity("audit", &["Read:audit", "Write:audit", "List:audit", "PutObjectRetention:audit"]),
+            identity("audit", &AUDIT_ACTIONS),
         ]});
         let settings_file = folder.path().join("s3.json");
         std::fs::write(&settings_file, settings.to_string()).map_err(|error| format!("s3.json: {error}"))?;
@@ -175,6 +183,7 @@ fn secret(name: &str) -> String {
 
 async fn try_put(store: &S3Store) -> Result<(), Error> {
     store.ensure_bucket().await?;
+    store.deny_deletion().await?;
     let body = Bytes::from_static(b"ready");
     let retain_until = jiff::Timestamp::now().as_second() + 60;
     store

@@ -42,6 +42,7 @@ async fn object_lock_keeps_the_log() {
     let store = S3Store::connect(server.audit_config()).await.unwrap();
 
     admin.check().await.unwrap();
+    store.check().await.unwrap();
     buckets_that_will_not_do(&server).await;
 
     fill(&store, 2, 3, 40).await;
@@ -51,6 +52,15 @@ async fn object_lock_keeps_the_log() {
     writers_meet(&store).await;
     a_crash_is_made_good(&store).await;
     an_auditor_carries_on(&store).await;
+    for config in [server.audit_config(), server.admin_config("audit")] {
+        no_one_hides_an_object(&config).await;
+        locks_hold(&config).await;
+    }
+    assert_eq!(
+        refused(raw_client(&server.audit_config()).delete_bucket_policy().bucket("audit").send().await),
+        403
+    );
+    raw_client(&server.admin_config("audit")).delete_bucket_policy().bucket("audit").send().await.unwrap();
     for config in [server.audit_config(), server.admin_config("audit")] {
         locks_hold(&config).await;
     }
@@ -140,6 +150,13 @@ async fn an_auditor_carries_on(store: &S3Store) {
     let events = auditor.flush_due(now_ms).await;
     assert!(matches!(events[..], [Event::Written { next_offset: 176, .. }]), "{events:?}");
     assert_eq!(verified(store).await.verdict, Verdict::Whole);
+}
+
+/// The bucket's policy keeps everyone from hiding an object, until an administrator takes the policy away.
+async fn no_one_hides_an_object(config: &S3Config) {
+    let key = "seg/hl7.raw/0/00000000000000000000.avro";
+    let delete = raw_client(config).delete_object().bucket(&config.bucket).key(key);
+    assert_eq!(refused(delete.send().await), 403);
 }
 
 /// What no one may do, the administrator included.
