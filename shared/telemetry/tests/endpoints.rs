@@ -80,3 +80,34 @@ async fn a_taken_port_is_a_coded_error() {
     assert_eq!(error.code(), "TEL-805");
     assert!(error.to_string().contains(&taken.address().to_string()));
 }
+
+async fn probe(address: String, page: &'static str) -> (Option<i32>, String) {
+    let run = move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_wardstream-probe"))
+            .arg(page)
+            .env("WARDSTREAM_TELEMETRY__LISTEN", address)
+            .output()
+            .unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn the_probe_of_a_container_says_what_the_endpoints_say() {
+    let running = running().await;
+    // As in a container, where the service listens on every address.
+    let address = running.url.replace("http://127.0.0.1", "0.0.0.0");
+    let kafka = running.health.component("kafka");
+    kafka.waiting("no broker answers");
+    let (status, said) = probe(address.clone(), "readyz").await;
+    assert_eq!(status, Some(1));
+    assert!(said.contains("no broker answers"), "{said}");
+    assert_eq!(probe(address.clone(), "healthz").await.0, Some(0));
+    kafka.ready();
+    assert_eq!(probe(address.clone(), "readyz").await, (Some(0), String::new()));
+    assert_eq!(probe(address, "metrics").await.0, Some(64));
+    assert_eq!(probe("nowhere".to_owned(), "readyz").await.0, Some(64));
+    let closed = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap().address().to_string();
+    assert_eq!(probe(closed, "readyz").await.0, Some(1));
+}
