@@ -1,0 +1,172 @@
+//! Coded data types (CE, CWE, CNE, CF, IS, ID) to CodeableConcept and Coding.
+
+use serde_json::{Map, Value, json};
+
+use crate::code_system;
+use crate::engine::{Engine, Scope};
+use crate::primitive;
+use crate::table::{CodeMap, Concept};
+
+/// Code, text, system and version of the three codings, with the component that may hold the system's OID.
+const CODINGS: [[usize; 5]; 3] = [[1, 2, 3, 7, 14], [4, 5, 6, 8, 17], [10, 11, 12, 13, 20]];
+const ORIGINAL_TEXT: usize = 9;
+
+impl Concept {
+    pub(crate) fn coding(&self) -> Value {
+        let mut coding = Map::new();
+        coding.insert("system".into(), Value::from(self.system.as_str()));
+        coding.insert("code".into(), Value::from(self.code.as_str()));
+        if let Some(display) = &self.display {
+            coding.insert("display".into(), Value::from(display.as_str()));
+        }
+        Value::Object(coding)
+    }
+}
+
+fn coding(
+    engine: &Engine<'_>,
+    scope: Scope<'_>,
+    [code, text, system, version, oid]: [usize; 5],
+    table: Option<&str>,
+) -> Option<Map<String, Value>> {
+    let code = primitive::code(&scope.child(code).text())?;
+    let mut coding = Map::new();
+    let system = scope.child(system).text();
+    let uri = code_system::uri(&system, &engine.facility)
+        .filter(|uri| !uri.starts_with("urn:local:"))
+        .or_else(|| code_system::universal(&scope.child(oid).text()))
+        .or_else(|| code_system::uri(&system, &engine.facility))
+        .or_else(|| table.map(code_system::table));
+    if let Some(uri) = uri {
+        coding.insert("system".into(), Value::from(uri));
+    }
+    if let Some(version) = primitive::string(&scope.child(version).text())
+        && coding.contains_key("system")
+    {
+        coding.insert("version".into(), Value::from(version));
+    }
+    coding.insert("code".into(), Value::from(code));
+    if let Some(display) = primitive::string(&scope.child(text).text()) {
+        coding.insert("display".into(), Value::from(display));
+    }
+    Some(coding)
+}
+
+/// The concept that a coding in the map's table stands for.
+fn translation<'t>(map: &'t CodeMap, coding: &Map<String, Value>) -> Option<&'t Concept> {
+    let system = coding.get("system").and_then(Value::as_str);
+    let in_table = match (&map.table, system) {
+        (Some(table), Some(system)) => system == code_system::table(table),
+        _ => true,
+    };
+    if !in_table {
+        return None;
+    }
+    coding.get("code").and_then(Value::as_str).and_then(|code| map.rows.get(code))
+}
+
+/// The CodeableConcept of a coded value: every coding as sent, then its translation by the concept map.
+pub(crate) fn codeable(
+    engine: &Engine<'_>,
+    scope: Scope<'_>,
+    map: Option<&CodeMap>,
+    table: Option<&str>,
+    used: &mut u64,
+) -> Option<Value> {
+    let table = table.or(map.and_then(|map| map.table.as_deref()));
+    let mut codings: Vec<Value> = Vec::new();
+    let mut translated: Vec<Value> = Vec::new();
+    for (n, parts) in CODINGS.into_iter().enumerate() {
+        // Only the first coding may be in the field's own table without saying so.
+        let Some(coding) = coding(engine, scope, parts, table.filter(|_| n == 0)) else { continue };
+        if let Some(concept) = map.and_then(|map| translation(map, &coding)) {
+            translated.push(concept.coding());
+        }
+        codings.push(Value::Object(coding));
+    }
+    for coding in translated {
+        let same = |held: &Value| {
+            held.get("system") == coding.get("system") && held.get("code") == coding.get("code")
+        };
+        if !codings.iter().any(same) {
+            codings.push(coding);
+        }
+    }
+    let text = text(scope, codings.first());
+    *used |= 0x3F_FFFE;
+    if codings.is_empty() && text.is_none() {
+        return None;
+    }
+    let mut concept = Map::new();
+    if !codings.is_empty() {
+        concept.insert("coding".into(), Value::Array(codings));
+    }
+    if let Some(text) = text {
+        concept.insert("text".into(), Value::from(text));
+    }
+    Some(Value::Object(concept))
+}
+
+/// The original text; else the text of a value without code; else a code that nothing else explains.
+fn text(scope: Scope<'_>, first: Option<&Value>) -> Option<String> {
+    let original = primitive::string(&scope.child(ORIGINAL_TEXT).text());
+    original.or_else(|| match first {
+        None => {
+            primitive::string(&scope.child(2).text()).or_else(|| primitive::string(&scope.child(5).text()))
+        }
+        Some(coding) if coding.get("system").is_none() && coding.get("display").is_none() => {
+            coding.get("code").and_then(Value::as_str).map(str::to_owned)
+        }
+        Some(_) => None,
+    })
+}
+
+/// One Coding: the translation by the concept map if there is one, else as sent.
+pub(crate) fn single(
+    engine: &Engine<'_>,
+    scope: Scope<'_>,
+    map: Option<&CodeMap>,
+    table: Option<&str>,
+    used: &mut u64,
+) -> Option<Value> {
+    let table = table.or(map.and_then(|map| map.table.as_deref()));
+    let coding =
+        coding(engine, scope, CODINGS[0], table).or_else(|| coding(engine, scope, CODINGS[1], None))?;
+    *used |= 0x0F_FFFE;
+    let concept = map.and_then(|map| translation(map, &coding));
+    Some(concept.map_or(Value::Object(coding), Concept::coding))
+}
+
+/// What a person would call a coded value: the original text, a display, a code.
+pub(crate) fn label(scope: Scope<'_>) -> Option<String> {
+    [ORIGINAL_TEXT, 2, 5, 1].into_iter().find_map(|n| primitive::string(&scope.child(n).text()))
+}
+
+/// A unit of measure: UCUM where it is known.
+pub(crate) fn unit(engine: &Engine<'_>, scope: Scope<'_>) -> Map<String, Value> {
+    let mut quantity = Map::new();
+    let code = primitive::code(&scope.child(1).text());
+    let text = primitive::string(&scope.child(2).text())
+        .or_else(|| primitive::string(&scope.child(ORIGINAL_TEXT).text()));
+    if let Some(shown) = text.as_deref().or(code.as_deref()) {
+        quantity.insert("unit".into(), json!(shown));
+    }
+    let system = code_system::uri(&scope.child(3).text(), &engine.facility);
+    let ucum = "http://unitsofmeasure.org";
+    let known = || {
+        code.as_deref().and_then(crate::unit::ucum).or_else(|| text.as_deref().and_then(crate::unit::ucum))
+    };
+    if system.as_deref() == Some(ucum) && code.is_some() {
+        // A sender that names UCUM is believed, but for a few spellings that UCUM does not have.
+        let code = known().map(str::to_owned).or(code);
+        quantity.insert("system".into(), json!(ucum));
+        quantity.insert("code".into(), json!(code));
+    } else if let Some(code) = known() {
+        quantity.insert("system".into(), json!(ucum));
+        quantity.insert("code".into(), json!(code));
+    } else if let (Some(system), Some(code)) = (system, code) {
+        quantity.insert("system".into(), json!(system));
+        quantity.insert("code".into(), json!(code));
+    }
+    quantity
+}

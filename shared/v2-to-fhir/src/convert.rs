@@ -1,0 +1,235 @@
+//! One message to one Bundle.
+
+use std::collections::BTreeMap;
+
+use hl7v2::Message;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use crate::draft;
+use crate::engine::{Engine, bit};
+use crate::error::Error;
+use crate::identity::{PatientIdentity, patient_identity};
+use crate::table::{MessageMap, tables};
+use crate::time::{Stamp, Zones};
+use crate::unmapped::{Reason, Unmapped};
+use crate::{bundle, code_system, walk};
+
+/// Segments that one conversion takes; a result of this many lines is a transmission error.
+const SEGMENT_LIMIT: usize = 20_000;
+/// Code system of the tag that says which zone was assumed.
+const ASSUMED_ZONE: &str = "https://github.com/wardstream/wardstream/CodeSystem/assumed-time-zone";
+
+/// What a facility's messages leave unsaid.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Zone of times that have no offset, in a message whose MSH-7 has none and whose facility is not in `facility_zones`.
+    pub default_zone: TimeZone,
+    /// Zone by sending facility (MSH-4.1, else MSH-4.2, as sent).
+    pub facility_zones: BTreeMap<String, TimeZone>,
+}
+
+impl Default for Options {
+    /// UTC everywhere.
+    fn default() -> Self {
+        Self { default_zone: TimeZone::UTC, facility_zones: BTreeMap::new() }
+    }
+}
+
+/// A converted message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversion {
+    /// A FHIR R4 `Bundle` of type `message`, its `MessageHeader` first.
+    ///
+    /// Where a zone had to be assumed for times without an offset, `MessageHeader.meta.tag` holds the zone's name as
+    /// a code of `https://github.com/wardstream/wardstream/CodeSystem/assumed-time-zone`.
+    pub bundle: Value,
+    /// Every valued field that the bundle does not hold.
+    pub unmapped: Vec<Unmapped>,
+    /// The patient, for keys; see [`patient_identity`].
+    pub patient: Option<PatientIdentity>,
+    /// MSH-9 as `ADT^A01`.
+    pub message_type: String,
+    /// MSH-10.
+    pub control_id: String,
+    /// MSH-4.1, else MSH-4.2.
+    pub facility: String,
+}
+
+/// Converts a message.
+///
+/// # Errors
+/// See [`Error`]: the message type has no map, a required segment is absent, MSH-10 is empty, or the message is too large.
+pub fn convert(message: &Message<'_>, options: &Options) -> Result<Conversion, Error> {
+    let tables = tables();
+    let (code, event) = (message.message_code().into_owned(), message.trigger_event().into_owned());
+    let message_type = if event.is_empty() { code.clone() } else { format!("{code}^{event}") };
+    let map = message_map(&tables.messages, &code, &event).ok_or_else(|| Error::UnsupportedMessageType {
+        // Only what looks like HL7 codes is repeated: a broken MSH may hold anything there.
+        message_type: if is_code(&code, 3) && is_code(&event, 3) {
+            message_type.clone()
+        } else {
+            "unreadable".into()
+        },
+    })?;
+    if message.segment_count() > SEGMENT_LIMIT {
+        return Err(Error::TooLarge { segments: message.segment_count(), limit: SEGMENT_LIMIT });
+    }
+    for required in &map.requires {
+        if message.segment(required).is_none() {
+            return Err(Error::MissingSegment { message_type, segment: required.clone() });
+        }
+    }
+    let control_id = message.control_id().into_owned();
+    if control_id.is_empty() {
+        return Err(Error::MissingField { segment: "MSH".into(), field: 10 });
+    }
+    let facility = facility(message);
+    let zones = zones(message, options, &facility);
+    let zone_name = zones.zone.iana_name().map_or_else(|| "UTC".to_owned(), str::to_owned);
+    let mut engine = Engine::new(message, tables, zones, facility.clone());
+    let unexpected = walk::walk(&mut engine, map);
+    let sent = message.segment("MSH").and_then(|msh| Stamp::parse(&msh.field(7).text()));
+    let timestamp = sent.and_then(|s| s.instant(&mut engine.zones));
+    header(&mut engine, map, &message_type, &zone_name);
+    let marks: Vec<_> = engine.drafts.list.iter_mut().map(|draft| std::mem::take(&mut draft.marks)).collect();
+    let (mut bundle, kept) = bundle::finish(&mut engine, &control_id);
+    let mut used: Vec<Vec<u64>> = engine.segments.iter().map(|s| vec![0; s.field_count() + 2]).collect();
+    for mark in marks.iter().zip(&kept).filter(|(_, kept)| **kept).flat_map(|(marks, _)| marks) {
+        if let Some(field) = used.get_mut(mark.segment).and_then(|fields| fields.get_mut(mark.field)) {
+            *field |= mark.components;
+        }
+    }
+    let dropped = marks.iter().zip(&kept).filter(|(_, kept)| !**kept).flat_map(|(marks, _)| marks);
+    for mark in dropped {
+        engine.refused.push((mark.segment, mark.field, Reason::IncompleteResource));
+    }
+    identify(&mut bundle, &facility, &control_id, timestamp);
+    let unmapped = unmapped(&engine, &used, &unexpected);
+    let patient = patient_identity(message);
+    Ok(Conversion { bundle, unmapped, patient, message_type, control_id, facility })
+}
+
+fn is_code(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+fn message_map<'t>(maps: &'t [MessageMap], code: &str, event: &str) -> Option<&'t MessageMap> {
+    let exact = |map: &&MessageMap| map.types.iter().any(|(c, e)| c == code && e == event);
+    let any = |map: &&MessageMap| map.types.iter().any(|(c, e)| c == code && e == "*");
+    maps.iter().find(exact).or_else(|| maps.iter().find(any))
+}
+
+fn facility(message: &Message<'_>) -> String {
+    let named = message.sending_facility().trim().to_owned();
+    if !named.is_empty() {
+        return named;
+    }
+    message.segment("MSH").map(|msh| msh.field(4).component(2).text().trim().to_owned()).unwrap_or_default()
+}
+
+fn zones(message: &Message<'_>, options: &Options, facility: &str) -> Zones {
+    let sent = message.segment("MSH").and_then(|msh| Stamp::parse(&msh.field(7).text()));
+    let zone = options.facility_zones.get(facility).unwrap_or(&options.default_zone);
+    Zones { message_offset: sent.and_then(|s| s.offset()), zone: zone.clone(), assumed: false }
+}
+
+/// What MessageHeader says about the message as a whole.
+fn header(engine: &mut Engine<'_>, map: &MessageMap, message_type: &str, zone: &str) {
+    let Some(&handle) = engine.slots.get("MessageHeader") else { return };
+    let focus: Vec<Value> =
+        map.focus.iter().filter_map(|slot| engine.slots.get(slot)).map(|h| draft::reference(*h)).collect();
+    let assumed = engine.zones.assumed;
+    let Some(body) = engine.drafts.body(handle) else { return };
+    let (_, event) = message_type.split_once('^').unwrap_or(("", message_type));
+    let mut coding = Map::new();
+    coding.insert("system".into(), Value::from(code_system::table("0003")));
+    coding.insert("code".into(), Value::from(event));
+    coding.insert("display".into(), Value::from(message_type));
+    body.insert("eventCoding".into(), Value::Object(coding));
+    if !focus.is_empty() {
+        body.insert("focus".into(), Value::Array(focus));
+    }
+    let source = body.entry("source").or_insert_with(|| json!({}));
+    if let Value::Object(source) = source
+        && !source.contains_key("endpoint")
+    {
+        source.insert("_endpoint".into(), crate::observation::absent());
+    }
+    if assumed {
+        let tag = json!({"system": ASSUMED_ZONE, "code": zone, "display": "time zone assumed for times without an offset"});
+        let meta = body.entry("meta").or_insert_with(|| json!({}));
+        if let Value::Object(meta) = meta {
+            crate::element::push(meta, "tag", tag);
+        }
+    }
+}
+
+/// `Bundle.identifier` and `Bundle.timestamp`, by the guide's `MSH[Bundle]`.
+fn identify(bundle: &mut Value, facility: &str, control_id: &str, timestamp: Option<String>) {
+    let Some(bundle) = bundle.as_object_mut() else { return };
+    let system = code_system::local(facility, "message-control-id");
+    let entries = bundle.remove("entry");
+    let kind = bundle.remove("type");
+    bundle.insert("identifier".into(), json!({"system": system, "value": control_id}));
+    bundle.insert("type".into(), kind.unwrap_or_default());
+    if let Some(instant) = timestamp {
+        bundle.insert("timestamp".into(), Value::from(instant));
+    }
+    bundle.insert("entry".into(), entries.unwrap_or_default());
+}
+
+/// Valued fields and components that no kept resource holds.
+fn unmapped(engine: &Engine<'_>, used: &[Vec<u64>], unexpected: &[usize]) -> Vec<Unmapped> {
+    let mut out = Vec::new();
+    let mut occurrences: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, segment) in engine.segments.iter().enumerate() {
+        let name = segment.name();
+        let occurrence = occurrences.entry(name).and_modify(|n| *n += 1).or_insert(1);
+        let mut push = |path: String, reason: Reason| {
+            out.push(Unmapped { segment: name.to_owned(), occurrence: *occurrence, path, reason });
+        };
+        if unexpected.contains(&index) {
+            push(name.to_owned(), Reason::SegmentNotExpected);
+            continue;
+        }
+        let first = if name == "MSH" { 3 } else { 1 };
+        for (n, field) in segment
+            .fields_in_order()
+            .enumerate()
+            .map(|(i, field)| (i + 1, field))
+            .filter(|(n, _)| *n >= first)
+        {
+            if field.is_null() {
+                push(format!("{name}-{n}"), Reason::ExplicitNull);
+                continue;
+            }
+            if field.is_empty() || !engine.valued(field.raw()) {
+                continue;
+            }
+            let mask = used.get(index).and_then(|fields| fields.get(n)).copied().unwrap_or_default();
+            let refused = || {
+                engine.refused.iter().find(|(s, f, _)| (*s, *f) == (index, n)).map(|(_, _, reason)| *reason)
+            };
+            if mask == 0 {
+                push(format!("{name}-{n}"), refused().unwrap_or(Reason::NoRow));
+                continue;
+            }
+            if mask == u64::MAX {
+                continue;
+            }
+            let mut missed = 0_u64;
+            for repetition in field.repetitions() {
+                for (c, component) in repetition.components().enumerate().map(|(i, c)| (i + 1, c)) {
+                    if engine.valued(component.raw()) && mask & bit(c) == 0 {
+                        missed |= bit(c);
+                    }
+                }
+            }
+            for c in (1..=63).filter(|c| missed & bit(*c) != 0) {
+                push(format!("{name}-{n}.{c}"), refused().unwrap_or(Reason::NoRow));
+            }
+        }
+    }
+    out
+}

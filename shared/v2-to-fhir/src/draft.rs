@@ -1,0 +1,89 @@
+//! Resources while they are being made.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+/// Which resource of the [`Drafts`].
+pub(crate) type Handle = usize;
+
+/// Marks a reference that is to be resolved once ids are known; no FHIR reference begins with it.
+const PENDING: char = '\u{1}';
+
+/// Components of one field that a resource holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) segment: usize,
+    pub(crate) field: usize,
+    pub(crate) components: u64,
+}
+
+/// A resource being made.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) kind: String,
+    pub(crate) body: Map<String, Value>,
+    /// Place in the message, `OBX/3`, for ids of resources without an identifier.
+    pub(crate) origin: String,
+    /// What the resource is known by, for one that several segments may name.
+    pub(crate) key: Option<String>,
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// All resources of a message, in the order they were begun.
+#[derive(Debug, Default)]
+pub(crate) struct Drafts {
+    pub(crate) list: Vec<Draft>,
+    shared: HashMap<String, Handle>,
+}
+
+impl Drafts {
+    /// Begins a resource.
+    pub(crate) fn begin(&mut self, kind: &str, origin: String) -> Handle {
+        self.list.push(Draft {
+            kind: kind.to_owned(),
+            body: Map::new(),
+            origin,
+            key: None,
+            marks: Vec::new(),
+        });
+        self.list.len() - 1
+    }
+
+    /// The resource known by `key`, made from `body` or completed with what `body` adds.
+    pub(crate) fn share(&mut self, kind: &str, key: &str, body: Map<String, Value>) -> Handle {
+        let key = format!("{kind}|{key}");
+        if let Some(&handle) = self.shared.get(&key) {
+            if let Some(draft) = self.list.get_mut(handle) {
+                for (element, value) in body {
+                    draft.body.entry(element).or_insert(value);
+                }
+            }
+            return handle;
+        }
+        let handle = self.list.len();
+        self.list.push(Draft {
+            kind: kind.to_owned(),
+            body,
+            origin: String::new(),
+            key: Some(key.clone()),
+            marks: Vec::new(),
+        });
+        self.shared.insert(key, handle);
+        handle
+    }
+
+    pub(crate) fn body(&mut self, handle: Handle) -> Option<&mut Map<String, Value>> {
+        self.list.get_mut(handle).map(|draft| &mut draft.body)
+    }
+}
+
+/// A reference to a draft.
+pub(crate) fn reference(handle: Handle) -> Value {
+    json!({"reference": format!("{PENDING}{handle}")})
+}
+
+/// The draft that a `reference` element points to, if it is one of ours.
+pub(crate) fn pending(text: &str) -> Option<Handle> {
+    text.strip_prefix(PENDING)?.parse().ok()
+}

@@ -1,0 +1,256 @@
+//! Places in a FHIR resource.
+
+use serde_json::{Map, Value};
+
+/// A place in a resource: `name[].given[]`, `ext:patient-religion.valueCodeableConcept`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One step of a [`Path`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// `name`: the only one.
+    One(String),
+    /// `name[]`: another one.
+    Append(String),
+    /// `name[0]`: that one.
+    At(String, usize),
+    /// `ext:slug`, `ext(url)`: the extension of that URL; with `[]` another of that URL.
+    Extension(String, bool),
+}
+
+const EXTENSION_ROOT: &str = "http://hl7.org/fhir/StructureDefinition/";
+
+impl Path {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut steps = Vec::new();
+        let mut rest = text.trim();
+        while !rest.is_empty() {
+            let (step, after) = if let Some(tail) = rest.strip_prefix("ext(") {
+                let close = tail.find(')').ok_or_else(|| format!("unclosed ext( in {text}"))?;
+                let (append, after) = appended(&tail[close + 1..]);
+                (Step::Extension(tail[..close].to_owned(), append), after)
+            } else {
+                let end = rest.find('.').unwrap_or(rest.len());
+                (step(&rest[..end], text)?, &rest[end..])
+            };
+            steps.push(step);
+            rest = after.strip_prefix('.').unwrap_or(after);
+        }
+        if steps.is_empty() { Err("empty element path".into()) } else { Ok(Self { steps }) }
+    }
+
+    /// Whether the leaf is `[]` or `[n]`.
+    fn last_append(&self) -> Option<usize> {
+        self.steps.iter().rposition(|s| matches!(s, Step::Append(_) | Step::Extension(_, true)))
+    }
+}
+
+fn appended(text: &str) -> (bool, &str) {
+    text.strip_prefix("[]").map_or((false, text), |rest| (true, rest))
+}
+
+fn step(text: &str, whole: &str) -> Result<Step, String> {
+    if let Some(slug) = text.strip_prefix("ext:") {
+        let (append, slug) = slug.strip_suffix("[]").map_or((false, slug), |s| (true, s));
+        return Ok(Step::Extension(format!("{EXTENSION_ROOT}{slug}"), append));
+    }
+    if let Some(name) = text.strip_suffix("[]") {
+        return Ok(Step::Append(name.to_owned()));
+    }
+    if let Some((name, index)) = text.strip_suffix(']').and_then(|t| t.split_once('[')) {
+        return index
+            .parse()
+            .map(|i| Step::At(name.to_owned(), i))
+            .map_err(|_| format!("bad index in {whole}"));
+    }
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Err(format!("bad element {text:?} in {whole}"));
+    }
+    Ok(Step::One(text.to_owned()))
+}
+
+/// What became of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placed {
+    Yes,
+    /// The element takes one value and holds another.
+    Taken,
+}
+
+/// Puts `leaf` at `path` and `extras` beside it: in the new list item, if the path makes one, else in `root`.
+pub(crate) fn place(
+    root: &mut Map<String, Value>,
+    path: &Path,
+    leaf: Value,
+    extras: Vec<(Path, Value)>,
+    overwrite: bool,
+) -> Placed {
+    let Some(at) = path.last_append() else {
+        let placed = set(root, &path.steps, leaf, overwrite);
+        if placed == Placed::Yes {
+            for (path, value) in extras {
+                // A constant beside a value may be there already, from the row before.
+                place(root, &path, value, Vec::new(), overwrite);
+            }
+        }
+        return placed;
+    };
+    let rest = &path.steps[at + 1..];
+    let mut item = if rest.is_empty() {
+        leaf
+    } else {
+        let mut object = Map::new();
+        if let Step::Extension(url, _) = &path.steps[at] {
+            object.insert("url".into(), Value::from(url.as_str()));
+        }
+        set(&mut object, rest, leaf, false);
+        Value::Object(object)
+    };
+    if let Value::Object(object) = &mut item {
+        for (path, value) in extras {
+            place(object, &path, value, Vec::new(), false);
+        }
+    }
+    let Some(parent) = descend(root, &path.steps[..at]) else { return Placed::Taken };
+    let name = match &path.steps[at] {
+        Step::Append(name) | Step::One(name) | Step::At(name, _) => name.as_str(),
+        Step::Extension(..) => "extension",
+    };
+    push(parent, name, item)
+}
+
+/// Appends to a list element, unless an equal item is there.
+pub(crate) fn push(parent: &mut Map<String, Value>, name: &str, item: Value) -> Placed {
+    match parent.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
+        Value::Array(list) => {
+            if !list.contains(&item) {
+                list.push(item);
+            }
+            Placed::Yes
+        }
+        _ => Placed::Taken,
+    }
+}
+
+fn descend<'v>(root: &'v mut Map<String, Value>, steps: &[Step]) -> Option<&'v mut Map<String, Value>> {
+    let mut here = root;
+    for step in steps {
+        let next = match step {
+            Step::One(name) => here.entry(name.as_str()).or_insert_with(|| Value::Object(Map::new())),
+            Step::Append(name) => {
+                let list =
+                    here.entry(name.as_str()).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+                list.push(Value::Object(Map::new()));
+                list.last_mut()?
+            }
+            Step::At(name, index) => {
+                let list =
+                    here.entry(name.as_str()).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+                if *index == list.len() {
+                    list.push(Value::Object(Map::new()));
+                }
+                list.get_mut(*index)?
+            }
+            Step::Extension(url, _) => {
+                let list =
+                    here.entry("extension").or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+                let at = list.iter().position(|e| e.get("url").and_then(Value::as_str) == Some(url.as_str()));
+                let at = at.unwrap_or_else(|| {
+                    let mut extension = Map::new();
+                    extension.insert("url".into(), Value::from(url.as_str()));
+                    list.push(Value::Object(extension));
+                    list.len() - 1
+                });
+                list.get_mut(at)?
+            }
+        };
+        here = next.as_object_mut()?;
+    }
+    Some(here)
+}
+
+fn set(root: &mut Map<String, Value>, steps: &[Step], leaf: Value, overwrite: bool) -> Placed {
+    let Some((last, parents)) = steps.split_last() else { return Placed::Taken };
+    let Some(parent) = descend(root, parents) else { return Placed::Taken };
+    match last {
+        Step::One(name) => match parent.get_mut(name) {
+            Some(existing) if *existing == leaf => Placed::Yes,
+            Some(existing) if overwrite => {
+                *existing = leaf;
+                Placed::Yes
+            }
+            // Two rows may each know part of one element: a Quantity's value and its unit.
+            Some(Value::Object(existing)) if leaf.is_object() => merge(existing, leaf),
+            Some(_) => Placed::Taken,
+            None => {
+                parent.insert(name.clone(), leaf);
+                Placed::Yes
+            }
+        },
+        Step::At(name, index) => {
+            let list = parent.entry(name.as_str()).or_insert_with(|| Value::Array(Vec::new()));
+            match list.as_array_mut() {
+                Some(list) if *index == list.len() => {
+                    list.push(leaf);
+                    Placed::Yes
+                }
+                Some(list) if list.get(*index) == Some(&leaf) => Placed::Yes,
+                _ => Placed::Taken,
+            }
+        }
+        Step::Append(name) => push(parent, name, leaf),
+        Step::Extension(..) => Placed::Taken,
+    }
+}
+
+fn merge(existing: &mut Map<String, Value>, more: Value) -> Placed {
+    let Value::Object(more) = more else { return Placed::Taken };
+    if more.iter().any(|(key, value)| existing.get(key).is_some_and(|held| held != value)) {
+        return Placed::Taken;
+    }
+    existing.extend(more);
+    Placed::Yes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn at(path: &str) -> Path {
+        Path::parse(path).unwrap()
+    }
+
+    #[test]
+    fn items_carry_what_stands_beside_them() {
+        let mut root = Map::new();
+        let extras = || vec![(at("type[]"), json!({"text": "attender"}))];
+        place(&mut root, &at("participant[].individual"), json!({"reference": "a"}), extras(), false);
+        place(&mut root, &at("participant[].individual"), json!({"reference": "b"}), extras(), false);
+        assert_eq!(root["participant"].as_array().map(Vec::len), Some(2));
+        assert_eq!(root["participant"][1]["type"], json!([{"text": "attender"}]));
+    }
+
+    #[test]
+    fn extensions_are_found_again() {
+        let mut root = Map::new();
+        place(&mut root, &at("_birthDate.ext:patient-birthTime.valueDateTime"), json!("1980"), vec![], false);
+        place(&mut root, &at("ext(urn:a.b).valueString"), json!("x"), vec![], false);
+        place(&mut root, &at("ext(urn:a.b)[].valueString"), json!("y"), vec![], false);
+        assert_eq!(root["extension"].as_array().map(Vec::len), Some(2));
+        assert_eq!(root["_birthDate"]["extension"][0]["valueDateTime"], "1980");
+    }
+
+    #[test]
+    fn one_value_stays() {
+        let mut root = Map::new();
+        assert_eq!(place(&mut root, &at("status"), json!("final"), vec![], false), Placed::Yes);
+        assert_eq!(place(&mut root, &at("status"), json!("final"), vec![], false), Placed::Yes);
+        assert_eq!(place(&mut root, &at("status"), json!("other"), vec![], false), Placed::Taken);
+        assert_eq!(place(&mut root, &at("status"), json!("other"), vec![], true), Placed::Yes);
+        assert_eq!(place(&mut root, &at("status.deeper"), json!(1), vec![], false), Placed::Taken);
+    }
+}

@@ -1,0 +1,466 @@
+//! Rows applied to a message.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use hl7v2::{Component, Repetition, Segment, Subcomponent};
+use serde_json::{Map, Value};
+
+use crate::concept;
+use crate::condition::{Check, Condition, Test};
+use crate::document::Narrative;
+use crate::draft::{self, Drafts, Handle, Mark};
+use crate::element::{self, Path, Placed};
+use crate::function;
+use crate::rule::{Beside, Extra, Rule, Source, Via};
+use crate::table::{SegmentMap, Tables};
+use crate::time::Zones;
+use crate::unmapped::Reason;
+
+/// Data-type maps nest no deeper than this; the deepest today is four.
+const DEPTH: usize = 12;
+
+/// What a source names: a value and what lies within it.
+#[derive(Clone, Copy)]
+pub(crate) enum Scope<'m> {
+    /// A whole segment, for rows of constants.
+    Segment,
+    Repetition(Repetition<'m>),
+    Component(Component<'m>),
+    Subcomponent(Subcomponent<'m>),
+    Nothing,
+}
+
+impl<'m> Scope<'m> {
+    /// Part `n` of a value, from 1. A value without parts is its own first part.
+    pub(crate) fn child(self, n: usize) -> Self {
+        match self {
+            Self::Repetition(r) => Self::Component(r.component(n)),
+            Self::Component(c) => Self::Subcomponent(c.subcomponent(n)),
+            Self::Subcomponent(s) if n == 1 => Self::Subcomponent(s),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// The first value in it, decoded.
+    pub(crate) fn text(self) -> Cow<'m, str> {
+        match self {
+            Self::Repetition(r) => r.text(),
+            Self::Component(c) => c.text(),
+            Self::Subcomponent(s) => s.text(),
+            _ => Cow::Borrowed(""),
+        }
+    }
+
+    /// All of it decoded, delimiters included.
+    pub(crate) fn full_text(self) -> Cow<'m, str> {
+        match self {
+            Self::Repetition(r) => r.full_text(),
+            Self::Component(c) => c.full_text(),
+            Self::Subcomponent(s) => s.text(),
+            _ => Cow::Borrowed(""),
+        }
+    }
+
+    pub(crate) fn raw(self) -> &'m [u8] {
+        match self {
+            Self::Repetition(r) => r.raw(),
+            Self::Component(c) => c.raw(),
+            Self::Subcomponent(s) => s.raw(),
+            _ => &[],
+        }
+    }
+}
+
+/// A message being converted.
+pub(crate) struct Engine<'m> {
+    pub(crate) tables: &'static Tables,
+    pub(crate) segments: Vec<Segment<'m>>,
+    /// Component, repetition and subcomponent separators.
+    pub(crate) separators: [u8; 3],
+    pub(crate) zones: Zones,
+    pub(crate) facility: String,
+    pub(crate) drafts: Drafts,
+    /// Why a field was refused: segment, field, reason.
+    pub(crate) refused: Vec<(usize, usize, Reason)>,
+    /// First and last-but-one segment of the group each segment belongs to.
+    pub(crate) groups: Vec<(usize, usize)>,
+    /// Segment and field whose rows are being applied.
+    pub(crate) at: (usize, usize),
+    pub(crate) slots: HashMap<String, Handle>,
+    /// Resource whose rows are being applied.
+    pub(crate) current: Handle,
+    /// Narrative by resource.
+    pub(crate) narratives: HashMap<Handle, Narrative>,
+    depth: usize,
+}
+
+impl<'m> Engine<'m> {
+    pub(crate) fn new(
+        message: &'m hl7v2::Message<'m>,
+        tables: &'static Tables,
+        zones: Zones,
+        facility: String,
+    ) -> Self {
+        let delimiters = message.delimiters();
+        Self {
+            tables,
+            segments: message.segments().collect(),
+            separators: [
+                delimiters.component,
+                delimiters.repetition.unwrap_or(delimiters.component),
+                delimiters.subcomponent.unwrap_or(delimiters.component),
+            ],
+            zones,
+            facility,
+            drafts: Drafts::default(),
+            refused: Vec::new(),
+            groups: Vec::new(),
+            at: (0, 0),
+            slots: HashMap::new(),
+            current: 0,
+            narratives: HashMap::new(),
+            depth: 0,
+        }
+    }
+
+    /// Whether anything but delimiters, blanks and the null value is written.
+    pub(crate) fn valued(&self, raw: &[u8]) -> bool {
+        raw != b"\"\"" && raw.iter().any(|b| !self.separators.contains(b) && !b.is_ascii_whitespace())
+    }
+
+    fn refuse(&mut self, reason: Reason) {
+        self.refused.push((self.at.0, self.at.1, reason));
+    }
+
+    /// Applies a map to a segment; the fields it used are in the answer.
+    pub(crate) fn apply(
+        &mut self,
+        map: &'static SegmentMap,
+        index: usize,
+        body: &mut Map<String, Value>,
+    ) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        for rule in &map.rules {
+            if !self.holds(&rule.when, Scope::Segment, index) {
+                continue;
+            }
+            let Some((&field, within)) = rule.source.numbers.split_first() else {
+                self.at = (index, 0);
+                self.apply_rule(rule, Scope::Segment, index, body, &mut marks);
+                continue;
+            };
+            let (index, segment) = match self.peer(index, &rule.source.of) {
+                Some(found) => found,
+                None => continue,
+            };
+            let value = segment.field(field);
+            if value.is_empty() {
+                continue;
+            }
+            self.at = (index, field);
+            let mut components = 0;
+            for repetition in value.repetitions() {
+                let scope = within.iter().fold(Scope::Repetition(repetition), |scope, n| scope.child(*n));
+                if !self.valued(scope.raw()) {
+                    continue;
+                }
+                let mut used = 0;
+                if self.fire(rule, scope, index, body, &mut used, &mut marks) {
+                    components |= within.first().map_or(used, |c| bit(*c));
+                }
+            }
+            if components != 0 {
+                marks.push(Mark { segment: index, field, components });
+            }
+        }
+        marks
+    }
+
+    fn apply_rule(
+        &mut self,
+        rule: &'static Rule,
+        scope: Scope<'m>,
+        index: usize,
+        body: &mut Map<String, Value>,
+        marks: &mut Vec<Mark>,
+    ) {
+        let mut used = 0;
+        self.fire(rule, scope, index, body, &mut used, marks);
+    }
+
+    /// Applies one row to one value; whether the value is now in `body`.
+    fn fire(
+        &mut self,
+        rule: &'static Rule,
+        scope: Scope<'m>,
+        index: usize,
+        body: &mut Map<String, Value>,
+        used: &mut u64,
+        marks: &mut Vec<Mark>,
+    ) -> bool {
+        if rule.via == Via::Structure {
+            *used = u64::MAX;
+            return true;
+        }
+        let Some(path) = &rule.path else { return self.fill(&rule.via, scope, index, body, used) };
+        let before = self.at;
+        let (in_resource, beside): (Vec<_>, Vec<_>) =
+            rule.extras.iter().partition(|extra: &&Extra| extra.in_resource);
+        let more = self.extras(&in_resource, scope, index, marks);
+        let leaf = self.value(&rule.via, scope, index, used, more);
+        self.at = before;
+        let Some(leaf) = leaf else { return false };
+        let extras = self.extras(&beside, scope, index, marks);
+        self.at = before;
+        match element::place(body, path, leaf, extras, rule.overwrite) {
+            Placed::Yes => true,
+            Placed::Taken => {
+                self.refuse(Reason::AlreadySet);
+                false
+            }
+        }
+    }
+
+    fn extras(
+        &mut self,
+        extras: &[&'static Extra],
+        scope: Scope<'m>,
+        index: usize,
+        marks: &mut Vec<Mark>,
+    ) -> Vec<(Path, Value)> {
+        let mut out = Vec::new();
+        for extra in extras {
+            match &extra.from {
+                Beside::Constant(value) => out.push((extra.path.clone(), value.clone())),
+                Beside::Field(source, via) => {
+                    for (target, at) in self.resolve(source, scope, index) {
+                        let mut used = 0;
+                        self.at = at.unwrap_or(self.at);
+                        if let Some(value) = self.value(via, target, index, &mut used, Vec::new()) {
+                            out.push((extra.path.clone(), value));
+                            if let Some((segment, field)) = at {
+                                let component = source.numbers.get(1).map_or(used, |c| bit(*c));
+                                marks.push(Mark { segment, field, components: component });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// Values that a source names from where a row stands, with the segment and field they lie in.
+    pub(crate) fn resolve(
+        &self,
+        source: &Source,
+        scope: Scope<'m>,
+        index: usize,
+    ) -> Vec<(Scope<'m>, Option<(usize, usize)>)> {
+        if !source.field && !matches!(scope, Scope::Segment) {
+            let target = source.numbers.iter().fold(scope, |scope, n| scope.child(*n));
+            return if self.valued(target.raw()) { vec![(target, None)] } else { Vec::new() };
+        }
+        let Some((index, segment)) = self.peer(index, &source.of) else { return Vec::new() };
+        let Some((&field, within)) = source.numbers.split_first() else {
+            return vec![(Scope::Segment, Some((index, 0)))];
+        };
+        segment
+            .field(field)
+            .repetitions()
+            .map(|r| within.iter().fold(Scope::Repetition(r), |scope, n| scope.child(*n)))
+            .filter(|scope| self.valued(scope.raw()))
+            .map(|scope| (scope, Some((index, field))))
+            .collect()
+    }
+
+    /// The segment of that name that belongs with the one at `index`: itself, one before it in its group, one after it.
+    pub(crate) fn peer(&self, index: usize, name: &str) -> Option<(usize, Segment<'m>)> {
+        let segment = *self.segments.get(index)?;
+        if segment.name() == name {
+            return Some((index, segment));
+        }
+        if name == "MSH" {
+            return self.segments.first().map(|s| (0, *s));
+        }
+        let (start, end) = self.groups.get(index).copied().unwrap_or((0, self.segments.len()));
+        let found = |i: usize| self.segments.get(i).filter(|s| s.name() == name).map(|s| (i, *s));
+        (start..index).rev().find_map(found).or_else(|| (index + 1..end).find_map(found))
+    }
+
+    /// Whether a row's condition holds where the row stands.
+    pub(crate) fn holds(&self, condition: &Condition, scope: Scope<'m>, index: usize) -> bool {
+        condition.alternatives.is_empty()
+            || condition.alternatives.iter().any(|all| all.iter().all(|test| self.passes(test, scope, index)))
+    }
+
+    fn passes(&self, test: &Test, scope: Scope<'m>, index: usize) -> bool {
+        let found = self.resolve(&test.source, scope, index);
+        let first = || found.first().map(|(scope, _)| scope.text());
+        match &test.check {
+            Check::Valued => !found.is_empty(),
+            Check::NotValued => found.is_empty(),
+            Check::In(values) => first().is_some_and(|text| values.iter().any(|v| *v == text.trim())),
+            Check::NotIn(values) => first().is_none_or(|text| values.iter().all(|v| *v != text.trim())),
+            Check::Longer(length) => first().is_some_and(|text| text.trim().len() > *length),
+            Check::Repeats(count) => found.len() > *count,
+        }
+    }
+
+    /// A row that fills the object itself (`$this`).
+    fn fill(
+        &mut self,
+        via: &'static Via,
+        scope: Scope<'m>,
+        index: usize,
+        body: &mut Map<String, Value>,
+        used: &mut u64,
+    ) -> bool {
+        match via {
+            Via::Map(name) => {
+                let Some(map) = self.tables.maps.get(name) else { return false };
+                let before = body.len();
+                self.inner(map, scope, index, body, used);
+                body.len() > before || *used != 0
+            }
+            Via::Function(function) => function::fill(self, function, scope, index, body, used),
+            _ => false,
+        }
+    }
+
+    /// The value of a source by a row's data-type map.
+    pub(crate) fn value(
+        &mut self,
+        via: &'static Via,
+        scope: Scope<'m>,
+        index: usize,
+        used: &mut u64,
+        more: Vec<(Path, Value)>,
+    ) -> Option<Value> {
+        match via {
+            Via::Structure => None,
+            Via::Constant(value) => {
+                *used |= bit(1);
+                Some(value.clone())
+            }
+            Via::Primitive(primitive, codes) => {
+                let text = scope.text();
+                let text = text.trim();
+                if text.is_empty() {
+                    return None;
+                }
+                let value = match codes {
+                    Some(name) => self
+                        .tables
+                        .codes
+                        .get(name)
+                        .and_then(|map| map.rows.get(text))
+                        .map(|concept| Value::from(concept.code.as_str()))
+                        .ok_or(Reason::InvalidCode),
+                    None => primitive.value(text, &mut self.zones),
+                };
+                match value {
+                    Ok(value) => {
+                        // The text of a code goes with the code.
+                        *used |= if codes.is_some() { 0x3F_FFFE } else { bit(1) };
+                        Some(value)
+                    }
+                    Err(reason) => {
+                        self.refuse(reason);
+                        None
+                    }
+                }
+            }
+            Via::Concept { coding, map, table } => {
+                let map = map.as_ref().and_then(|name| self.tables.codes.get(name));
+                let table = table.as_deref();
+                let build = if *coding { concept::single } else { concept::codeable };
+                build(self, scope, map, table, used)
+            }
+            Via::Map(name) => self.object(name, scope, index, used).map(Value::Object),
+            Via::Reference(name) => {
+                let map = self.tables.maps.get(name)?;
+                let kind = map.resource.as_deref()?;
+                let mut body = self.object(name, scope, index, used)?;
+                for (path, value) in more {
+                    element::place(&mut body, &path, value, Vec::new(), false);
+                }
+                Some(self.share(kind, body))
+            }
+            Via::Function(function) => function::value(self, function, scope, index, used),
+        }
+    }
+
+    /// A reference to the resource with that content, known by its first identifier or else by its content.
+    pub(crate) fn share(&mut self, kind: &str, body: Map<String, Value>) -> Value {
+        let key = identifier_key(&body).unwrap_or_else(|| Value::Object(body.clone()).to_string());
+        draft::reference(self.drafts.share(kind, &key, body))
+    }
+
+    /// An object by a data-type map; `None` if it would be empty or lack what the map requires.
+    pub(crate) fn object(
+        &mut self,
+        name: &str,
+        scope: Scope<'m>,
+        index: usize,
+        used: &mut u64,
+    ) -> Option<Map<String, Value>> {
+        let map = self.tables.maps.get(name)?;
+        let mut body = Map::new();
+        self.inner(map, scope, index, &mut body, used);
+        (!body.is_empty() && complete(map, &body)).then_some(body)
+    }
+
+    fn inner(
+        &mut self,
+        map: &'static SegmentMap,
+        scope: Scope<'m>,
+        index: usize,
+        body: &mut Map<String, Value>,
+        used: &mut u64,
+    ) {
+        if self.depth >= DEPTH {
+            return;
+        }
+        self.depth += 1;
+        let mut marks = Vec::new();
+        for rule in &map.rules {
+            if !self.holds(&rule.when, scope, index) {
+                continue;
+            }
+            let target = rule.source.numbers.iter().fold(scope, |scope, n| scope.child(*n));
+            if !self.valued(target.raw()) {
+                continue;
+            }
+            let mut within = 0;
+            if self.fire(rule, target, index, body, &mut within, &mut marks) {
+                *used |= rule.source.numbers.first().map_or(within, |n| bit(*n));
+            }
+        }
+        self.depth -= 1;
+    }
+}
+
+/// The bit of component `n`; components past the 62nd share one.
+pub(crate) fn bit(n: usize) -> u64 {
+    1 << n.min(63)
+}
+
+/// Whether an object has what its map requires.
+pub(crate) fn complete(map: &SegmentMap, body: &Map<String, Value>) -> bool {
+    map.requires.iter().all(|any| any.iter().any(|element| body.contains_key(element)))
+}
+
+/// `system|value` of the first identifier.
+pub(crate) fn identifier_key(body: &Map<String, Value>) -> Option<String> {
+    let first = match body.get("identifier")? {
+        Value::Array(list) => list.first()?,
+        one => one,
+    };
+    let value = first.get("value")?.as_str()?;
+    let system = first.get("system").and_then(Value::as_str).unwrap_or_default();
+    // The same number may be both a placer's and a filler's.
+    let kind = first.pointer("/type/coding/0/code").and_then(Value::as_str).unwrap_or_default();
+    Some(format!("{system}|{value}|{kind}"))
+}

@@ -1,0 +1,88 @@
+//! PL and DLD to Location: one resource for each level, each part of the next.
+
+use serde_json::{Map, Value, json};
+
+use crate::code_system;
+use crate::draft;
+use crate::engine::{Engine, Scope, bit};
+use crate::primitive;
+
+/// Component of PL, code and display of HL7 `location-physical-type`, outermost first (HL7 v2.9 section 2A, PL).
+pub(crate) type Levels = [(usize, &'static str, &'static str); 6];
+pub(crate) const PL: Levels = [
+    (4, "si", "Site"),
+    (7, "bu", "Building"),
+    (8, "lvl", "Level"),
+    (1, "wa", "Ward"),
+    (2, "ro", "Room"),
+    (3, "bd", "Bed"),
+];
+/// The same levels in NDL.
+pub(crate) const NDL: Levels = [
+    (7, "si", "Site"),
+    (10, "bu", "Building"),
+    (11, "lvl", "Level"),
+    (4, "wa", "Ward"),
+    (5, "ro", "Room"),
+    (6, "bd", "Bed"),
+];
+
+/// A reference to the innermost location of a PL.
+pub(crate) fn reference(
+    engine: &mut Engine<'_>,
+    scope: Scope<'_>,
+    levels: &Levels,
+    used: &mut u64,
+) -> Option<Value> {
+    let mut chain = String::new();
+    let mut inner: Option<usize> = None;
+    let description = primitive::string(&scope.child(9).text()).filter(|_| levels == &PL);
+    let last = levels.iter().rposition(|(n, ..)| name(scope.child(*n)).is_some());
+    for (place, (component, code, display)) in levels.iter().copied().enumerate() {
+        let part = scope.child(component);
+        let Some(shown) = name(part) else { continue };
+        *used |= bit(component);
+        let mut body = Map::new();
+        let id = primitive::string(&part.child(2).text());
+        let system = id.as_deref().and_then(code_system::universal);
+        chain.push_str(&format!("/{code}:{shown}:{}", id.as_deref().unwrap_or_default()));
+        if let Some(value) = primitive::string(&part.child(1).text()) {
+            let system = system.unwrap_or_else(|| code_system::local(&engine.facility, "location"));
+            body.insert("identifier".into(), json!([{"system": system, "value": value}]));
+        } else if let Some(system) = system {
+            body.insert("identifier".into(), json!([{"system": "urn:ietf:rfc:3986", "value": system}]));
+        }
+        body.insert("name".into(), Value::from(shown));
+        if Some(place) == last
+            && let Some(description) = &description
+        {
+            body.insert("description".into(), Value::from(description.as_str()));
+            *used |= bit(9);
+        }
+        body.insert("mode".into(), json!("instance"));
+        let physical = code_system::short("location-physical-type");
+        body.insert(
+            "physicalType".into(),
+            json!({"coding": [{"system": physical, "code": code, "display": display}]}),
+        );
+        if let Some(outer) = inner {
+            body.insert("partOf".into(), draft::reference(outer));
+        }
+        inner = Some(engine.drafts.share("Location", &chain, body));
+    }
+    if inner.is_none()
+        && let Some(description) = description
+    {
+        *used |= bit(9);
+        let key = format!("/description:{description}");
+        let mut body = Map::new();
+        body.insert("description".into(), Value::from(description));
+        body.insert("mode".into(), json!("instance"));
+        inner = Some(engine.drafts.share("Location", &key, body));
+    }
+    inner.map(draft::reference)
+}
+
+fn name(part: Scope<'_>) -> Option<String> {
+    primitive::string(&part.child(1).text()).or_else(|| primitive::string(&part.child(2).text()))
+}

@@ -1,0 +1,127 @@
+//! HL7 v2 text to FHIR primitive types.
+
+use serde_json::Value;
+
+use crate::number;
+use crate::time::{Stamp, Zones, time_of_day};
+use crate::unmapped::Reason;
+
+/// A FHIR primitive type that a row names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Primitive {
+    String,
+    Markdown,
+    Code,
+    Uri,
+    Url,
+    Date,
+    DateTime,
+    Instant,
+    Time,
+    Boolean,
+    Decimal,
+    Integer,
+    PositiveInt,
+    UnsignedInt,
+    Base64,
+}
+
+impl Primitive {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "string" => Self::String,
+            "markdown" => Self::Markdown,
+            "code" => Self::Code,
+            "uri" => Self::Uri,
+            "url" => Self::Url,
+            "date" => Self::Date,
+            "dateTime" => Self::DateTime,
+            "instant" => Self::Instant,
+            "time" => Self::Time,
+            "boolean" => Self::Boolean,
+            "decimal" => Self::Decimal,
+            "integer" => Self::Integer,
+            "positiveInt" => Self::PositiveInt,
+            "unsignedInt" => Self::UnsignedInt,
+            "base64Binary" => Self::Base64,
+            _ => return None,
+        })
+    }
+
+    /// The FHIR value, or why there is none.
+    pub(crate) fn value(self, text: &str, zones: &mut Zones) -> Result<Value, Reason> {
+        let date = || Stamp::parse(text).ok_or(Reason::InvalidDate);
+        match self {
+            Self::String | Self::Markdown => string(text).map(Value::from).ok_or(Reason::InvalidValue),
+            Self::Code => code(text).map(Value::from).ok_or(Reason::InvalidCode),
+            Self::Uri | Self::Url => uri(text).map(Value::from).ok_or(Reason::InvalidValue),
+            Self::Date => Ok(Value::from(date()?.date())),
+            Self::DateTime => Ok(Value::from(date()?.date_time(zones))),
+            Self::Instant => date()?.instant(zones).map(Value::from).ok_or(Reason::InvalidDate),
+            Self::Time => time_of_day(text).map(Value::from).ok_or(Reason::InvalidDate),
+            Self::Boolean => match text.trim() {
+                "Y" | "y" => Ok(Value::Bool(true)),
+                "N" | "n" => Ok(Value::Bool(false)),
+                _ => Err(Reason::InvalidCode),
+            },
+            Self::Decimal => number::decimal(text).ok_or(Reason::InvalidNumber),
+            Self::Integer => number::integer(text, i32::MIN).ok_or(Reason::InvalidNumber),
+            Self::PositiveInt => number::integer(text, 1).ok_or(Reason::InvalidNumber),
+            Self::UnsignedInt => number::integer(text, 0).ok_or(Reason::InvalidNumber),
+            Self::Base64 => base64(text).map(Value::from).ok_or(Reason::InvalidValue),
+        }
+    }
+}
+
+/// FHIR `string`: something other than white space, no control characters but tab and line ends, at most 1 MiB.
+pub(crate) fn string(text: &str) -> Option<String> {
+    let mut clean: String = text
+        .chars()
+        .filter_map(|c| match c {
+            '\r' => Some('\n'),
+            '\t' | '\n' => Some(c),
+            c if c.is_control() => None,
+            c => Some(c),
+        })
+        .collect();
+    let end = clean.trim_end().len();
+    clean.truncate(end);
+    let start = clean.len() - clean.trim_start().len();
+    clean.drain(..start);
+    (!clean.is_empty() && clean.len() <= 1024 * 1024).then_some(clean)
+}
+
+/// FHIR `code`: no white space at the ends, single spaces within.
+pub(crate) fn code(text: &str) -> Option<String> {
+    let code = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!code.is_empty() && !code.chars().any(char::is_control)).then_some(code)
+}
+
+/// FHIR `uri`: no white space.
+pub(crate) fn uri(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())).then(|| text.to_owned())
+}
+
+/// Base64 that decodes, line breaks taken out.
+pub(crate) fn base64(text: &str) -> Option<String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    (!packed.is_empty() && STANDARD.decode(&packed).is_ok()).then_some(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cleaned_not_changed() {
+        assert_eq!(string(" a\u{1}b \r\nc ").as_deref(), Some("ab \n\nc"));
+        assert_eq!(string(" \t "), None);
+        assert_eq!(code("  chest   xr ").as_deref(), Some("chest xr"));
+        assert_eq!(uri("a b"), None);
+        assert_eq!(base64("QUJD\r\nREVG").as_deref(), Some("QUJDREVG"));
+        assert_eq!(base64("not base64!"), None);
+    }
+}

@@ -1,0 +1,313 @@
+//! A message walked from top to bottom: which resource each segment makes, extends and refers to.
+
+use serde_json::{Map, Value};
+
+use crate::draft::{self, Handle, Mark};
+use crate::element::{self, Path};
+use crate::engine::{self, Engine};
+use crate::primitive;
+use crate::table::{MessageMap, Placement, Relation};
+
+/// Resources that belong to one order; the next order has its own.
+const ORDER_SLOTS: [&str; 9] = [
+    "ServiceRequest",
+    "DiagnosticReport",
+    "Specimen",
+    "Observation",
+    "Immunization",
+    "MedicationRequest",
+    "order-provenance",
+    "indication",
+    "order-device",
+];
+/// Resources that belong to the message rather than to a patient.
+const MESSAGE_SLOTS: [&str; 5] = ["MessageHeader", "Appointment", "referral", "event", "DocumentReference"];
+/// Resources that a note can follow, because they have a `note`.
+const WITH_NOTE: [&str; 8] = [
+    "Observation",
+    "ServiceRequest",
+    "AllergyIntolerance",
+    "Condition",
+    "Procedure",
+    "Specimen",
+    "Immunization",
+    "MedicationRequest",
+];
+/// Slot name for whatever an NTE or PRT follows.
+const FOLLOWED: &str = "~";
+
+/// A reference that waits for its other end.
+struct Waiting<'t> {
+    from: Handle,
+    relation: &'t Relation,
+}
+
+/// Segments of one order, or of a patient: first, and one past the last.
+pub(crate) fn groups(engine: &Engine<'_>) -> Vec<(usize, usize)> {
+    let names: Vec<&str> = engine.segments.iter().map(|s| s.name()).collect();
+    let mut starts = vec![0];
+    let (mut start, mut in_order) = (0, false);
+    for (index, name) in names.iter().enumerate() {
+        let holds = |wanted: &str| names.get(start..index).is_some_and(|group| group.contains(&wanted));
+        let opens = match *name {
+            "PID" => index > 0,
+            // In some results the ORC follows its OBR.
+            "ORC" => !in_order || holds("ORC") || !holds("OBR") || holds("OBX"),
+            "OBR" => !in_order || holds("OBR"),
+            "RXA" => !in_order || holds("RXA"),
+            _ => false,
+        };
+        if opens {
+            in_order = *name != "PID";
+            start = index;
+            starts.push(index);
+        }
+    }
+    let ends = starts.iter().skip(1).copied().chain([names.len()]);
+    starts
+        .iter()
+        .copied()
+        .zip(ends)
+        .flat_map(|(start, end)| std::iter::repeat_n((start, end), end - start))
+        .collect()
+}
+
+/// Walks the message; segments that the message map has no place for are in the answer.
+pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<usize> {
+    let mut unexpected = Vec::new();
+    let mut waiting: Vec<Waiting<'static>> = Vec::new();
+    let mut followed: Option<Handle> = None;
+    engine.groups = groups(engine);
+    for index in 0..engine.segments.len() {
+        let Some(&segment) = engine.segments.get(index) else { break };
+        let opens_order = matches!(segment.name(), "ORC" | "OBR" | "RXA")
+            && engine.groups.get(index).is_some_and(|g| g.0 == index);
+        if opens_order {
+            clear(engine, &mut waiting, |slot| ORDER_SLOTS.contains(&slot));
+        }
+        if segment.name() == "PID" && engine.slots.contains_key("Patient") {
+            clear(engine, &mut waiting, |slot| !MESSAGE_SLOTS.contains(&slot));
+        }
+        let Some(rows) = map.rows.get(segment.name()) else {
+            unexpected.push(index);
+            continue;
+        };
+        let mut made = None;
+        for row in rows {
+            if !engine.holds(&row.when, engine::Scope::Segment, index) {
+                continue;
+            }
+            if let Some(handle) = place(engine, row, index, followed, &mut waiting) {
+                made = Some(handle);
+                if !matches!(segment.name(), "NTE" | "PRT" | "ROL" | "EVN" | "CTD" | "TQ1")
+                    && kind(engine, handle) != "Provenance"
+                {
+                    followed = Some(handle);
+                }
+            }
+        }
+        if segment.name() == "OBX" {
+            blank_line(engine, index);
+        }
+        if made.is_none() && matches!(segment.name(), "PID" | "PV1" | "OBR" | "ORC") {
+            followed = None;
+        }
+    }
+    unexpected
+}
+
+fn kind<'e>(engine: &'e Engine<'_>, handle: Handle) -> &'e str {
+    engine.drafts.list.get(handle).map_or("", |draft| draft.kind.as_str())
+}
+
+fn clear(engine: &mut Engine<'_>, waiting: &mut Vec<Waiting<'_>>, which: impl Fn(&str) -> bool) {
+    engine.slots.retain(|slot, _| !which(slot));
+    waiting.retain(|w| !which(&w.relation.slot));
+}
+
+/// Applies one row of the message map to a segment.
+fn place(
+    engine: &mut Engine<'_>,
+    row: &'static Placement,
+    index: usize,
+    followed: Option<Handle>,
+    waiting: &mut Vec<Waiting<'static>>,
+) -> Option<Handle> {
+    let map = engine.tables.maps.get(&row.map)?;
+    let held = if row.slot == FOLLOWED {
+        followed.filter(|handle| row.element.is_none() || WITH_NOTE.contains(&kind(engine, *handle)))
+    } else {
+        engine.slots.get(&row.slot).copied()
+    };
+    let begun_by_order =
+        |handle: &Handle| engine.drafts.list.get(*handle).is_some_and(|d| d.origin.starts_with("OBR"));
+    let held = match held {
+        _ if row.new => None,
+        held if row.adopts => held.filter(begun_by_order),
+        held => held,
+    };
+    if let Some(element) = &row.element {
+        return backbone(engine, row, element, held?, index);
+    }
+    if row.existing && held.is_none() {
+        return None;
+    }
+    let segment = *engine.segments.get(index)?;
+    if row.resource == "Observation"
+        && row.new
+        && let Some(handle) = continued(engine, index)
+    {
+        return Some(handle);
+    }
+    let begun = held.is_none();
+    let handle = held.unwrap_or_else(|| {
+        let occurrence =
+            engine.segments.iter().take(index).filter(|s| s.name() == segment.name()).count() + 1;
+        engine.drafts.begin(&row.resource, format!("{}/{occurrence}", segment.name()))
+    });
+    let mut body = std::mem::take(engine.drafts.body(handle)?);
+    engine.current = handle;
+    let marks = engine.apply(map, index, &mut body);
+    // A resource of constants only would be an empty shell.
+    let empty = begun && (marks.is_empty() || !engine::complete(map, &body));
+    let draft = engine.drafts.list.get_mut(handle)?;
+    if empty {
+        draft.body = Map::new();
+        return None;
+    }
+    draft.body = body;
+    draft.marks.extend(marks);
+    if row.adopts {
+        draft.origin = format!("{}/{}", segment.name(), index);
+    }
+    for relation in &row.relations {
+        relate(engine, handle, relation, followed, waiting);
+    }
+    if begun {
+        engine.slots.insert(row.slot.clone(), handle);
+        let (ready, rest) = std::mem::take(waiting).into_iter().partition(|w| w.relation.slot == row.slot);
+        *waiting = rest;
+        for Waiting { from, relation } in ready {
+            connect(engine, from, relation, handle);
+        }
+    }
+    Some(handle)
+}
+
+/// An OBX of prose that continues the one before it: same test, same status. Its text joins that observation's.
+fn continued(engine: &mut Engine<'_>, index: usize) -> Option<Handle> {
+    let (before, here) = (*engine.segments.get(index.checked_sub(1)?)?, *engine.segments.get(index)?);
+    let prose = |s: &hl7v2::Segment<'_>| s.name() == "OBX" && matches!(&*s.field(2).text(), "TX" | "FT");
+    let same = |n: usize| before.field(n).raw() == here.field(n).raw();
+    if !prose(&before) || !prose(&here) || here.field(3).is_empty() || ![3, 11, 14].into_iter().all(same) {
+        return None;
+    }
+    let handle = *engine.slots.get("Observation")?;
+    let draft = engine.drafts.list.get_mut(handle)?;
+    let text: Vec<_> = here.field(5).repetitions().map(|r| r.full_text().trim_end().to_owned()).collect();
+    let joined = match draft.body.get("valueString").and_then(Value::as_str) {
+        Some(text_before) => format!("{text_before}\n{}", text.join("\n")),
+        None => text.join("\n"),
+    };
+    if let Some(joined) = primitive::string(&joined) {
+        draft.body.insert("valueString".into(), Value::from(joined));
+        for field in 1..=here.field_count() {
+            if matches!(field, 1 | 4 | 5) || same(field) {
+                draft.marks.push(Mark { segment: index, field, components: u64::MAX });
+            }
+        }
+    }
+    Some(handle)
+}
+
+/// An OBX of prose without text is an empty line of the narrative.
+fn blank_line(engine: &mut Engine<'_>, index: usize) {
+    let Some(obx) = engine.segments.get(index) else { return };
+    if !matches!(&*obx.field(2).text(), "TX" | "FT") || engine.valued(obx.field(5).raw()) {
+        return;
+    }
+    for slot in ["DiagnosticReport", "DocumentReference"] {
+        if let Some(narrative) = engine.slots.get(slot).and_then(|handle| engine.narratives.get_mut(handle)) {
+            narrative.blank_line();
+        }
+    }
+}
+
+/// An element of a resource made from a segment of its own: `Patient.contact`, `Appointment.participant`.
+fn backbone(
+    engine: &mut Engine<'_>,
+    row: &'static Placement,
+    path: &Path,
+    handle: Handle,
+    index: usize,
+) -> Option<Handle> {
+    let map = engine.tables.maps.get(&row.map)?;
+    let mut body = Map::new();
+    engine.current = handle;
+    let marks = engine.apply(map, index, &mut body);
+    for relation in &row.relations {
+        if let Some(other) = engine.slots.get(&relation.slot).copied() {
+            element::place(&mut body, &relation.path, draft::reference(other), Vec::new(), false);
+        }
+    }
+    if marks.is_empty() || !engine::complete(map, &body) {
+        return None;
+    }
+    let draft = engine.drafts.list.get_mut(handle)?;
+    element::place(&mut draft.body, path, Value::Object(body), Vec::new(), false);
+    draft.marks.extend(marks);
+    Some(handle)
+}
+
+fn relate(
+    engine: &mut Engine<'_>,
+    handle: Handle,
+    relation: &'static Relation,
+    followed: Option<Handle>,
+    waiting: &mut Vec<Waiting<'static>>,
+) {
+    if relation.slot == FOLLOWED {
+        if let Some(other) = followed {
+            participate(engine, handle, other);
+        }
+        return;
+    }
+    match engine.slots.get(&relation.slot).copied() {
+        Some(other) if other != handle => connect(engine, handle, relation, other),
+        _ => waiting.push(Waiting { from: handle, relation }),
+    }
+}
+
+fn connect(engine: &mut Engine<'_>, from: Handle, relation: &Relation, other: Handle) {
+    let (holder, target) = if relation.from_there { (other, from) } else { (from, other) };
+    if let Some(body) = engine.drafts.body(holder) {
+        // A subject that two segments name is the same one.
+        element::place(body, &relation.path, draft::reference(target), Vec::new(), false);
+    }
+}
+
+/// Where the resource that a PRT follows takes a participant.
+fn participate(engine: &mut Engine<'_>, participant: Handle, followed: Handle) {
+    let role = engine
+        .drafts
+        .list
+        .get(participant)
+        .and_then(|d| d.body.get("code"))
+        .and_then(|code| code.pointer("/0/coding/0/code"))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let path = match (kind(engine, followed), role.as_str()) {
+        ("Patient", _) => "generalPractitioner[]",
+        ("Encounter", _) => "participant[].individual",
+        ("ServiceRequest", "OP" | "EP") => "requester",
+        ("ServiceRequest", _) => "performer[]",
+        ("DiagnosticReport", "PRI" | "SRI") => "resultsInterpreter[]",
+        ("DiagnosticReport" | "Observation", _) => "performer[]",
+        ("Immunization" | "Procedure", _) => "performer[].actor",
+        _ => return,
+    };
+    if let (Ok(path), Some(body)) = (Path::parse(path), engine.drafts.body(followed)) {
+        element::place(body, &path, draft::reference(participant), Vec::new(), false);
+    }
+}
