@@ -139,7 +139,7 @@ impl Structures {
                 "T\t{type_name}\t{}\t{}\t{base}\t{}",
                 if is_root { kind } else { "backbone" },
                 u8::from(is_root && definition["abstract"] == true),
-                if is_root { invariants.of(owner, true) } else { String::new() },
+                invariants.of(owner, is_root),
             ));
             for element in &elements {
                 let path = text(element, "path");
@@ -155,7 +155,8 @@ impl Structures {
                     text(element, "max"),
                     element_types(element, kind == "resource" && is_root, has_children),
                     sets.bindings(&element["binding"]),
-                    invariants.of(element, false),
+                    // Those of a group belong to its type: elements elsewhere may refer to the same content.
+                    if has_children { String::new() } else { invariants.of(element, false) },
                 ));
             }
         }

@@ -1,0 +1,47 @@
+//! Measures validations per second on one thread.
+//!
+//! ```text
+//! cargo run --release -p wardstream-fhir --example throughput
+//! ```
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use wardstream_fhir::Validator;
+
+const SAMPLES: [(&str, &str); 4] = [
+    ("Patient", include_str!("../tests/examples/Patient.json")),
+    ("Observation", include_str!("../tests/examples/Observation.json")),
+    ("Bundle, 5 entries", include_str!("../tests/examples/Bundle.json")),
+    ("Composition", include_str!("../tests/examples/Composition.json")),
+];
+
+fn main() {
+    let started = Instant::now();
+    let validator = Validator::r4();
+    eprintln!("definitions read in {:?}", started.elapsed());
+    for (name, text) in SAMPLES {
+        measure(name, validator, text);
+    }
+    let patient = SAMPLES[0].1;
+    let entries: Vec<String> = (0..100)
+        .map(|n| format!(r#"{{"fullUrl":"urn:uuid:00000000-0000-4000-8000-{n:012}","resource":{patient}}}"#))
+        .collect();
+    let bundle =
+        format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, entries.join(","));
+    measure("Bundle of 100 Patients", validator, &bundle);
+}
+
+fn measure(name: &str, validator: &Validator, text: &str) {
+    let run = Duration::from_secs(2);
+    let mut count = 0u32;
+    let started = Instant::now();
+    while started.elapsed() < run {
+        for _ in 0..10 {
+            assert!(black_box(validator.validate(black_box(text.as_bytes()))).is_valid());
+        }
+        count += 10;
+    }
+    let per_second = f64::from(count) / started.elapsed().as_secs_f64();
+    eprintln!("{name:24} {:6} bytes {per_second:10.0} /s", text.len());
+}
