@@ -1,1 +1,25 @@
-//! The redact service.
+//! `redact`: from `fhir.validated` to `fhir.deidentified`, with who a pseudonym is, sealed, in `identity.vault`.
+//!
+//! Opens no socket but Kafka's, the registry's and telemetry's. What still looks like an identifier afterwards is a
+//! dead letter, never an output.
+
+mod config;
+mod stage;
+
+pub use config::{Config, Deid};
+pub use stage::Redact;
+
+use service::{Failure, Process};
+
+/// Name of the service.
+pub const NAME: &str = "redact";
+
+/// Runs until the shutdown.
+///
+/// # Errors
+/// What a wait cannot mend.
+pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
+    let runtime = process.stage(NAME, &config.registry)?;
+    let stage = Redact::new(runtime.codec.clone(), &config.deid, process.metrics.clone())?;
+    Ok(stream::run(stage, &["fhir.validated"], &config.kafka, &runtime)?)
+}

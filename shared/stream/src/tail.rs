@@ -60,15 +60,26 @@ impl Assignments for Events {
 const CALL: Duration = Duration::from_secs(10);
 
 impl Tail {
-    /// Joins the group and subscribes to `topics`; a name that begins with `^` is a pattern.
+    /// Joins the group and subscribes to `topics` without those that match a pattern of `exclude`; a name that begins
+    /// with `^` is a pattern.
     ///
     /// # Errors
     /// [`Error::Client`] when a property is wrong.
-    pub fn new(name: &str, topics: &[&str], config: &Config, observer: &Observer) -> Result<Self, Error> {
+    pub fn new(
+        name: &str,
+        topics: &[&str],
+        exclude: &[String],
+        config: &Config,
+        observer: &Observer,
+    ) -> Result<Self, Error> {
         observer.waiting(KAFKA, "connecting");
+        let mut client = config.consumer(name);
+        if !exclude.is_empty() {
+            client.set("topic.blacklist", exclude.join(","));
+        }
         let context = GroupContext::new(Events::default(), observer.clone());
         let consumer: BaseConsumer<GroupContext<Events>> =
-            config.consumer(name).create_with_context(context).map_err(Error::Client)?;
+            client.create_with_context(context).map_err(Error::Client)?;
         consumer.subscribe(topics).map_err(|source| Error::Kafka { context: "subscribe", source })?;
         Ok(Self {
             consumer,
@@ -128,6 +139,23 @@ impl Tail {
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset(topic, partition, Offset::Offset(next_offset)).map_err(down)?;
         self.consumer.commit(&offsets, CommitMode::Sync).map_err(down)
+    }
+
+    /// The committed offset of a partition, if there is one.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the group's coordinator does not answer.
+    pub fn committed(&self, topic: &str, partition: i32) -> Result<Option<i64>, Unavailable> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(topic, partition);
+        let committed = self
+            .consumer
+            .committed_offsets(asked, CALL)
+            .map_err(|error| Unavailable { dependency: KAFKA, detail: error.to_string() })?;
+        Ok(committed.find_partition(topic, partition).and_then(|element| match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }))
     }
 
     /// Stops or resumes fetching of everything assigned.

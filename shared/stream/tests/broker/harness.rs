@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use contracts::{Retention, Topic};
 use krafka::testing::FakeBroker;
 use local_kafka::LocalKafka;
-use stream::{
+use telemetry::{Health, Metrics};
+use tokio_util::sync::CancellationToken;
+use wardstream_stream::{
     Codec, Config, Delivery, Error, Incoming, Observer, Outgoing, Publisher, RegistryConfig, Runtime, Stage,
     Tail, TailEvent,
 };
-use telemetry::{Health, Metrics};
-use tokio_util::sync::CancellationToken;
 
 enum Kind {
     Kafka(LocalKafka),
@@ -71,7 +71,9 @@ impl Broker {
                 schema: None,
             })
             .collect();
-        self.runtime.block_on(stream::ensure_topics(&self.config(Delivery::default()), &topics, 1)).unwrap();
+        self.runtime
+            .block_on(wardstream_stream::ensure_topics(&self.config(Delivery::default()), &topics, 1))
+            .unwrap();
     }
 
     pub(crate) fn publish(&self, topic: &str, records: impl IntoIterator<Item = (String, String)>) {
@@ -128,7 +130,7 @@ impl Reader {
         let config =
             Config { group_id: uuid::Uuid::new_v4().to_string(), ..broker.config(Delivery::default()) };
         let observer = Observer::new("reader", Metrics::new().stage("reader"), Health::new());
-        Self { tail: Tail::new("reader", &[topic], &config, &observer).unwrap(), records: Vec::new() }
+        Self { tail: Tail::new("reader", &[topic], &[], &config, &observer).unwrap(), records: Vec::new() }
     }
 
     fn poll(&mut self, timeout: Duration) -> bool {
@@ -145,7 +147,7 @@ impl Reader {
 
 /// Everything a read_committed reader sees, up to the end of the log, in the order of each partition.
 pub(crate) fn read_all(broker: &Broker, topic: &str) -> Vec<Incoming> {
-    let ends = stream::watermarks(&broker.config(Delivery::default())).unwrap();
+    let ends = wardstream_stream::watermarks(&broker.config(Delivery::default())).unwrap();
     let mut reader = Reader::new(broker, topic);
     // A sentinel behind everything else in each partition marks the end that control records hide.
     let partitions = ends.keys().filter(|(name, _)| name == topic).count();
@@ -195,7 +197,7 @@ impl Member {
         let runtime = Runtime { codec: codec.clone(), observer, shutdown: shutdown.clone() };
         let config = broker.config(delivery);
         let topics = topics.to_vec();
-        let thread = std::thread::spawn(move || stream::run(stage, &topics, &config, &runtime));
+        let thread = std::thread::spawn(move || wardstream_stream::run(stage, &topics, &config, &runtime));
         Self { thread, shutdown, codec }
     }
 

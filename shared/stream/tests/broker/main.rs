@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use harness::{Broker, Member, read_all};
-use stream::{Context, Delivery, Fate, Incoming, Outgoing, Reject, Stage, Unavailable};
+use wardstream_stream::{Context, Delivery, Fate, Incoming, Outgoing, Reject, Stage, Unavailable};
 
 /// Copies each record, one output an input, upper case.
 struct Copy;
