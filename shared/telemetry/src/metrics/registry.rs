@@ -157,7 +157,7 @@ impl Metrics {
     }
 
     /// Counts a notification. `channel` is the configured name (`email`), `outcome` a word of the program
-    /// (`sent`, `refused`, `suppressed`).
+    /// (`accepted`, `rejected`, `deferred`).
     pub fn notification(&self, channel: &str, outcome: &str) {
         self.0.notifications.add(&format!("{channel}/{outcome}"), 1, || ChannelOutcome {
             channel: channel.to_owned(),
@@ -220,7 +220,7 @@ mod tests {
         stage.set_in_flight(4);
         stage.transaction(TransactionEnd::Committed);
         stage.dependency("kafka", true);
-        metrics.notification("email", "sent");
+        metrics.notification("email", "accepted");
         metrics.redactions("name", 5);
         metrics.unmapped("PID-22", 1);
 
@@ -238,7 +238,7 @@ mod tests {
             "wardstream_in_flight{stage=\"ingest\"} 4",
             "wardstream_transactions_total{stage=\"ingest\",end=\"committed\"} 1",
             "wardstream_dependency_up{stage=\"ingest\",dependency=\"kafka\"} 1",
-            "wardstream_notifications_total{channel=\"email\",outcome=\"sent\"} 1",
+            "wardstream_notifications_total{channel=\"email\",outcome=\"accepted\"} 1",
             "wardstream_redactions_total{kind=\"name\"} 5",
             "wardstream_unmapped_total{field=\"PID-22\"} 1",
             "# EOF",

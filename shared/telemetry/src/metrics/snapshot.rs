@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct Snapshot {
     /// Each stage, by name.
     pub stages: Vec<StageSnapshot>,
-    /// Notifications by channel and outcome, `email/sent`.
+    /// Notifications by channel and outcome, `email/accepted`.
     pub notifications: Vec<Tally>,
     /// Identifiers removed, by kind.
     pub redactions: Vec<Tally>,
