@@ -71,6 +71,7 @@ pub(crate) enum NativeType {
 #[derive(Debug)]
 pub struct Element {
     name: &'static str,
+    path_name: &'static str,
     min: u32,
     max: Option<u32>,
     types: Vec<ElementType>,
@@ -214,8 +215,8 @@ impl Element {
     }
 
     /// The name as used in FHIRPath: without `[x]`.
-    pub fn path_name(&self) -> &'static str {
-        self.name.trim_end_matches("[x]")
+    pub const fn path_name(&self) -> &'static str {
+        self.path_name
     }
 
     /// Fewest values.
@@ -234,8 +235,8 @@ impl Element {
     }
 
     /// Whether its JSON name ends in its type.
-    pub fn is_choice(&self) -> bool {
-        self.name.ends_with("[x]")
+    pub const fn is_choice(&self) -> bool {
+        self.path_name.len() < self.name.len()
     }
 
     /// The types it may have: several only for a choice.

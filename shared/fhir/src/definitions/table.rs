@@ -76,6 +76,7 @@ impl Table {
             ["E", name, min, max, types, bindings, rules] => {
                 let element = Element {
                     name,
+                    path_name: name.strip_suffix("[x]").unwrap_or(name),
                     min: min.parse().map_err(|_| "a minimum")?,
                     max: if max == "*" { None } else { Some(max.parse().map_err(|_| "a maximum")?) },
                     types: element_types(types, by_name)?,

@@ -1,8 +1,6 @@
 //! The reader: RFC 8259 to the letter, with bounds.
 
-use std::collections::HashSet;
-
-use super::tape::{Kind, Node, Tape, Value};
+use super::tape::{Kind, Node, Tape};
 use super::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
 
 /// Why a text is not JSON, and where.
@@ -91,7 +89,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Tape<'_>, Fault> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Fault { offset: error.valid_up_to(), kind: FaultKind::Utf8 })?;
     let nodes = Vec::with_capacity((bytes.len() / 12).clamp(16, 1 << 16));
-    let mut reader = Reader { bytes, at: 0, tape: Tape { text, nodes, duplicates: Vec::new() } };
+    let mut reader = Reader { bytes, at: 0, tape: Tape { text, nodes } };
     reader.space();
     if reader.peek().is_none() {
         return Err(reader.fault(FaultKind::Empty));
@@ -296,15 +294,15 @@ impl Reader<'_> {
             self.close(node);
             return Ok(());
         }
-        let mut members = 0;
+        let mut first = true;
         loop {
             if self.peek() != Some(b'"') {
-                let comma = members > 0 && self.peek() == Some(b'}');
+                let comma = !first && self.peek() == Some(b'}');
                 let kind = if comma { FaultKind::TrailingComma } else { self.stray(FaultKind::KeyExpected) };
                 return Err(self.fault(kind));
             }
             self.text()?;
-            members += 1;
+            first = false;
             self.space();
             if self.peek() != Some(b':') {
                 return Err(self.fault(self.stray(FaultKind::ColonExpected)));
@@ -322,7 +320,6 @@ impl Reader<'_> {
         }
         self.at += 1;
         self.close(node);
-        self.find_duplicates(node, members);
         Ok(())
     }
 
@@ -356,29 +353,5 @@ impl Reader<'_> {
         self.at += 1;
         self.close(node);
         Ok(())
-    }
-
-    /// Compares the names of an object just read: by pairs while that is cheap, else by hash.
-    fn find_duplicates(&mut self, object: usize, members: usize) {
-        const FEW: usize = 16;
-        let Some(object) = self.tape.value(narrow(object)) else { return };
-        let mut found = Vec::new();
-        if members <= FEW && object.members().all(|(key, _)| !key.is_escaped()) {
-            let mut earlier = [""; FEW];
-            for (count, (key, _)) in object.members().enumerate() {
-                let name = key.raw();
-                if earlier.iter().take(count).any(|known| *known == name) {
-                    found.push(key.id());
-                }
-                if let Some(slot) = earlier.get_mut(count) {
-                    *slot = name;
-                }
-            }
-        } else {
-            let mut seen = HashSet::with_capacity(members);
-            let keys = object.members().map(|(key, _)| key);
-            found.extend(keys.filter(|key| !seen.insert(key.text())).map(Value::id));
-        }
-        self.tape.duplicates.extend(found);
     }
 }

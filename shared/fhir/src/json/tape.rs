@@ -46,8 +46,6 @@ pub(crate) struct Node {
 pub(crate) struct Tape<'t> {
     pub(crate) text: &'t str,
     pub(crate) nodes: Vec<Node>,
-    /// Key nodes whose name appeared earlier in the same object.
-    pub(crate) duplicates: Vec<u32>,
 }
 
 impl<'t> Tape<'t> {
@@ -58,10 +56,6 @@ impl<'t> Tape<'t> {
     pub(crate) fn value(&self, at: u32) -> Option<Value<'_>> {
         let node = self.nodes.get(at as usize)?;
         Some(Value { tape: self, at, node: *node })
-    }
-
-    pub(crate) fn duplicates(&self) -> impl Iterator<Item = Value<'_>> {
-        self.duplicates.iter().filter_map(|&at| self.value(at))
     }
 }
 
@@ -101,10 +95,6 @@ impl<'t> Value<'t> {
 
     pub(crate) fn is_text(self) -> bool {
         self.node.kind == Kind::Text
-    }
-
-    pub(crate) const fn is_escaped(self) -> bool {
-        self.node.escaped
     }
 
     /// The decoded content of a text; a lone surrogate becomes U+FFFD (the reader refuses those).

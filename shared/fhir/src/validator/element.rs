@@ -79,9 +79,14 @@ impl<'w> Walk<'w> {
     fn sort_members(&mut self, value: Value<'w>, kind: &'w Type, path: &Path<'_>, base: usize) -> bool {
         let is_resource = kind.kind() == TypeKind::Resource;
         let mut substance = false;
+        let mut typed = false;
         for (key, member) in value.members() {
             let name = key.text();
             if is_resource && name == "resourceType" {
+                if typed {
+                    self.written_twice(key, path);
+                }
+                typed = true;
                 continue;
             }
             let (is_sibling, stem) = name.strip_prefix('_').map_or((false, &*name), |stem| (true, stem));
@@ -100,12 +105,18 @@ impl<'w> Walk<'w> {
             }
             slot.choice = at.choice;
             let place = if is_sibling { &mut slot.sibling } else { &mut slot.value };
-            // The second of two members of one name was reported when the text was read.
             if *place == Slot::NONE {
                 *place = member.id();
+            } else {
+                self.written_twice(key, &path.member(stem));
             }
         }
         substance
+    }
+
+    fn written_twice(&mut self, key: Value<'w>, path: &Path<'_>) {
+        let message = format!("{} is written twice in the same object.", shown(&key.text()));
+        self.error(key, path, IssueType::Structure, ErrorCode::DuplicateName, message);
     }
 
     fn empty_object(&mut self, value: Value<'w>, path: &Path<'_>) {

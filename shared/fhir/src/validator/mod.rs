@@ -133,10 +133,6 @@ impl<'w> Walk<'w> {
     fn run(&mut self) {
         let tape = self.tape;
         let Some(root) = tape.root() else { return };
-        for key in tape.duplicates() {
-            let message = format!("{} is written twice in the same object.", shown(&key.text()));
-            self.error(key, &Path::UNKNOWN, IssueType::Structure, ErrorCode::DuplicateName, message);
-        }
         self.resource(root, None, None, resource::Place::Root);
         if self.left_out > 0 {
             self.issues.push(Issue {
