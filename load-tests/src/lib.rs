@@ -4,6 +4,7 @@
 //! drills can tell what the line should have made of it. Nothing in it is about a real person: names are random combinations, phone numbers are
 //! of the block kept for fiction, social security numbers of a range that is never issued.
 
+mod config;
 mod damage;
 mod feed;
 mod imaging;
@@ -16,6 +17,7 @@ mod prose;
 mod scenarios;
 mod truth;
 
+pub use config::{Config, Mix};
 pub use damage::Damage;
-pub use feed::{Config, Feed, FeedMessage, Mix};
+pub use feed::{Feed, FeedMessage};
 pub use truth::{Kind, Truth, Urgency};

@@ -121,17 +121,7 @@ impl CharacterSet {
     pub(crate) fn source_length(&self, bytes: &[u8], length: usize) -> usize {
         let encoding = match self.0 {
             Kind::Encoding(encoding) => encoding,
-            Kind::Iso2022 => {
-                let mut text = String::new();
-                // A prefix that ends inside a character or a sequence does not decode; the longest that fits is the answer.
-                return (0..=bytes.len())
-                    .take_while(|&n| {
-                        text.clear();
-                        iso_2022::decode_line(&bytes[..n], &mut text).is_err() || text.len() <= length
-                    })
-                    .last()
-                    .unwrap_or(0);
-            }
+            Kind::Iso2022 => return iso_2022::source_length(bytes, length),
             Kind::Undeclared | Kind::Ascii => return length.min(bytes.len()),
         };
         let mut decoder = encoding.new_decoder_without_bom_handling();

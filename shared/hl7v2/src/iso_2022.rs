@@ -96,6 +96,31 @@ pub(crate) fn decode_line(line: &[u8], out: &mut String) -> Result<(), usize> {
     }
 }
 
+/// How many bytes of `line` make the first `length` bytes of its text; escape sequences belong to what follows them.
+pub(crate) fn source_length(line: &[u8], length: usize) -> usize {
+    let mut set = Set::Ascii;
+    let mut text = String::new();
+    let (mut at, mut written) = (0, 0);
+    while at < line.len() && written < length {
+        let after = &line[at + 1..];
+        if line[at] == 0x1B
+            && let Some((next, bytes)) =
+                [2, 3].iter().find_map(|&n| after.get(..n).and_then(designated).map(|s| (s, n)))
+        {
+            set = next;
+            at += 1 + bytes;
+            continue;
+        }
+        let double = line[at] > 0x20 && !matches!(set, Set::Ascii | Set::Katakana);
+        let end = (at + if double { 2 } else { 1 }).min(line.len());
+        text.clear();
+        decode_run(&line[at..end], set, &mut text);
+        written += text.len();
+        at = end;
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +130,12 @@ mod tests {
         let mut out = String::new();
         decode_line(b"YAMADA^\x1b$B;3ED\x1b(B^\x1b(I1\x1b(B", &mut out).unwrap();
         assert_eq!(out, "YAMADA^山田^ｱ");
+    }
+
+    #[test]
+    fn positions_in_text_lead_back() {
+        let line = b"A^\x1b$B;3ED\x1b(B|x";
+        assert_eq!([0, 1, 2, 5, 8, 9, 10].map(|n| source_length(line, n)), [0, 1, 2, 7, 9, 13, 14]);
     }
 
     #[test]

@@ -252,7 +252,7 @@ impl<'s> Field<'s> {
         count(self.text, self.separator())
     }
 
-    /// Byte offset in the bytes that were parsed.
+    /// Byte offset in the bytes that were parsed. Reads the segment up to here where the message is neither ASCII nor UTF-8.
     pub fn offset(&self) -> usize {
         self.message.source_offset(self.start)
     }
