@@ -80,7 +80,8 @@ pub(crate) enum Placed {
     Taken,
 }
 
-/// Puts `leaf` at `path` and `extras` beside it: in the new list item, if the path makes one, else in `root`.
+/// Puts `leaf` at `path` and `extras` beside it: in the new list item, if the path makes one, else in the leaf, else in
+/// `root`.
 pub(crate) fn place(
     root: &mut Map<String, Value>,
     path: &Path,
@@ -89,6 +90,13 @@ pub(crate) fn place(
     overwrite: bool,
 ) -> Placed {
     let Some(at) = path.last_append() else {
+        let mut leaf = leaf;
+        let mut extras = extras;
+        if let Value::Object(object) = &mut leaf {
+            for (path, value) in std::mem::take(&mut extras) {
+                place(object, &path, value, Vec::new(), false);
+            }
+        }
         let placed = set(root, &path.steps, leaf, overwrite);
         if placed == Placed::Yes {
             for (path, value) in extras {
@@ -135,9 +143,26 @@ pub(crate) fn push(parent: &mut Map<String, Value>, name: &str, item: Value) -> 
     }
 }
 
+/// Choice elements (`value[x]`) that rows fill by more than one type; FHIR takes one.
+const CHOICES: [&str; 8] =
+    ["collected", "deceased", "effective", "medication", "multipleBirth", "occurrence", "onset", "performed"];
+
+/// Whether another type of the same choice is there.
+fn chosen(parent: &Map<String, Value>, name: &str) -> bool {
+    let kind = |key: &str, choice: &str| {
+        key.strip_prefix(choice).is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    CHOICES
+        .iter()
+        .any(|choice| kind(name, choice) && parent.keys().any(|key| key != name && kind(key, choice)))
+}
+
 fn descend<'v>(root: &'v mut Map<String, Value>, steps: &[Step]) -> Option<&'v mut Map<String, Value>> {
     let mut here = root;
     for step in steps {
+        if matches!(step, Step::One(name) if chosen(here, name)) {
+            return None;
+        }
         let next = match step {
             Step::One(name) => here.entry(name.as_str()).or_insert_with(|| Value::Object(Map::new())),
             Step::Append(name) => {
@@ -176,6 +201,7 @@ fn set(root: &mut Map<String, Value>, steps: &[Step], leaf: Value, overwrite: bo
     let Some((last, parents)) = steps.split_last() else { return Placed::Taken };
     let Some(parent) = descend(root, parents) else { return Placed::Taken };
     match last {
+        Step::One(name) if chosen(parent, name) => Placed::Taken,
         Step::One(name) => match parent.get_mut(name) {
             Some(existing) if *existing == leaf => Placed::Yes,
             Some(existing) if overwrite => {
@@ -242,6 +268,17 @@ mod tests {
         place(&mut root, &at("ext(urn:a.b)[].valueString"), json!("y"), vec![], false);
         assert_eq!(root["extension"].as_array().map(Vec::len), Some(2));
         assert_eq!(root["_birthDate"]["extension"][0]["valueDateTime"], "1980");
+    }
+
+    #[test]
+    fn one_type_of_a_choice() {
+        let mut root = Map::new();
+        place(&mut root, &at("effectiveDateTime"), json!("2020"), vec![], false);
+        assert_eq!(
+            place(&mut root, &at("effectivePeriod.start"), json!("2020"), vec![], false),
+            Placed::Taken
+        );
+        assert_eq!(root.len(), 1);
     }
 
     #[test]

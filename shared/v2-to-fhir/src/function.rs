@@ -35,6 +35,8 @@ pub(crate) enum Function {
     Telecom,
     /// A coded value to the text that names it.
     Label,
+    /// A language: FHIR takes only BCP 47 codes, so any other is text.
+    Language,
     /// XPN to one string.
     NameText,
     /// PL to a chain of Locations, innermost first.
@@ -47,8 +49,8 @@ pub(crate) enum Function {
     QuantityIn(Source),
     /// NM to a number of minutes, with the unit of another field.
     MinutesIn(Source),
-    /// A start moved on by this NM: the field of the start, the field of the unit.
-    After(Source, Source),
+    /// A start moved on by this NM: the field of the start, the field of the unit (else minutes).
+    After(Source, Option<Source>),
     /// OBX-5 by OBX-2.
     Value,
     /// OBX-7.
@@ -84,12 +86,13 @@ impl Function {
             "organization" => Self::Organization,
             "telecom" => Self::Telecom,
             "label" => Self::Label,
+            "language" => Self::Language,
             "name-text" => Self::NameText,
             "location" => Self::Location,
             "quantity" => Self::Quantity,
             "quantity-in" => Self::QuantityIn(next()?),
             "minutes-in" => Self::MinutesIn(next()?),
-            "after" => Self::After(next()?, next()?),
+            "after" => Self::After(next()?, next().ok()),
             "value" => Self::Value,
             "reference-range" => Self::ReferenceRange,
             "attachment" => Self::Attachment,
@@ -148,6 +151,12 @@ pub(crate) fn value(
             *used |= 0x3F_FFFE;
             concept::label(scope).map(Value::from)
         }
+        Function::Language => {
+            let map = engine.tables.codes.get("PrimaryLanguage");
+            let concept = concept::codeable(engine, scope, map, None, used)?;
+            let coded = concept.to_string().contains("urn:ietf:bcp:47");
+            if coded { Some(concept) } else { concept::label(scope).map(|text| json!({"text": text})) }
+        }
         Function::NameText => name_text(scope, used).map(Value::from),
         Function::Location => location::reference(engine, scope, &location::PL, used),
         Function::LocationOfNdl => location::reference(engine, scope, &location::NDL, used),
@@ -164,12 +173,12 @@ pub(crate) fn value(
             Some(Value::Object(quantity))
         }
         Function::MinutesIn(source) => {
-            let seconds = seconds(engine, scope, source, index)?;
+            let seconds = seconds(engine, scope, Some(source), index)?;
             *used |= bit(1);
             (seconds >= 60).then(|| json!(seconds / 60))
         }
         Function::After(start, source) => {
-            let seconds = seconds(engine, scope, source, index)?;
+            let seconds = seconds(engine, scope, source.as_ref(), index)?;
             let begun = engine.resolve_first(start, index)?;
             let end = Stamp::parse(&begun.text())?.plus_seconds(seconds)?;
             *used |= bit(1);
@@ -242,9 +251,9 @@ fn unit_of(engine: &Engine<'_>, source: &Source, index: usize) -> Map<String, Va
     engine.resolve_first(source, index).map(|unit| concept::unit(engine, unit)).unwrap_or_default()
 }
 
-fn seconds(engine: &mut Engine<'_>, scope: Scope<'_>, source: &Source, index: usize) -> Option<i64> {
+fn seconds(engine: &mut Engine<'_>, scope: Scope<'_>, source: Option<&Source>, index: usize) -> Option<i64> {
     let value: f64 = checked(engine, scope.text().trim().parse().ok())?;
-    let unit = engine.resolve_first(source, index);
+    let unit = source.and_then(|source| engine.resolve_first(source, index));
     // Durations of appointments are in minutes where no unit is sent (HL7 v2.9 chapter 10, SCH-9).
     let unit = unit.and_then(|u| concept::label(u)).unwrap_or_else(|| "min".into());
     let seconds = value * unit::seconds(&unit)? as f64;

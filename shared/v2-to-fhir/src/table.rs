@@ -55,6 +55,8 @@ pub(crate) struct Placement {
     pub(crate) slot: String,
     /// `+`: always another resource.
     pub(crate) new: bool,
+    /// `/`: only if no row before it took the segment.
+    pub(crate) otherwise: bool,
     /// `*`: into one that an OBR began, else another.
     pub(crate) adopts: bool,
     /// `?`: only into a resource that is there.
@@ -248,6 +250,7 @@ fn placement(line: &str) -> Result<(String, Placement), String> {
         .filter(|r| !r.is_empty())
         .map(relation)
         .collect::<Result<_, _>>()?;
+    let (otherwise, target) = target.strip_prefix('/').map_or((false, target), |t| (true, t));
     let (new, target) = target.strip_prefix('+').map_or((false, target), |t| (true, t));
     let (adopts, target) = target.strip_prefix('*').map_or((false, target), |t| (true, t));
     let (existing, target) = target.strip_prefix('?').map_or((false, target), |t| (true, t));
@@ -258,7 +261,10 @@ fn placement(line: &str) -> Result<(String, Placement), String> {
     let (resource, slot) = target.split_once('@').unwrap_or((target, target));
     let (resource, slot) = (resource.to_owned(), slot.to_owned());
     let existing = existing || element.is_some();
-    Ok((segment, Placement { resource, slot, new, adopts, existing, element, map, when, relations }))
+    Ok((
+        segment,
+        Placement { resource, slot, new, otherwise, adopts, existing, element, map, when, relations },
+    ))
 }
 
 /// Reads `subject=Patient` or `<DiagnosticReport.result[]`.

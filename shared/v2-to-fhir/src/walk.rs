@@ -1,6 +1,6 @@
 //! A message walked from top to bottom: which resource each segment makes, extends and refers to.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::draft::{self, Handle, Mark};
 use crate::element::{self, Path};
@@ -94,6 +94,9 @@ pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<usi
         };
         let mut made = None;
         for row in rows {
+            if row.otherwise && made.is_some() {
+                continue;
+            }
             if !engine.holds(&row.when, engine::Scope::Segment, index) {
                 continue;
             }
@@ -134,8 +137,9 @@ fn place(
     waiting: &mut Vec<Waiting<'static>>,
 ) -> Option<Handle> {
     let map = engine.tables.maps.get(&row.map)?;
-    let held = if row.slot == FOLLOWED {
-        followed.filter(|handle| row.element.is_none() || WITH_NOTE.contains(&kind(engine, *handle)))
+    let held = if let Some(wanted) = row.slot.strip_prefix(FOLLOWED) {
+        let fits = |kind: &str| if wanted.is_empty() { WITH_NOTE.contains(&kind) } else { kind == wanted };
+        followed.filter(|handle| fits(kind(engine, *handle)))
     } else {
         engine.slots.get(&row.slot).copied()
     };
@@ -286,8 +290,25 @@ fn connect(engine: &mut Engine<'_>, from: Handle, relation: &Relation, other: Ha
     }
 }
 
+/// A participant in the care of a patient who is not the general practitioner.
+fn care_team(engine: &mut Engine<'_>, participant: Handle, patient: Handle) {
+    let team = match engine.slots.get("CareTeam") {
+        Some(team) => *team,
+        None => {
+            let team = engine.drafts.begin("CareTeam", "PID/team".to_owned());
+            engine.slots.insert("CareTeam".to_owned(), team);
+            team
+        }
+    };
+    if let Some(body) = engine.drafts.body(team) {
+        body.entry("subject").or_insert_with(|| draft::reference(patient));
+        element::push(body, "participant", json!({"member": draft::reference(participant)}));
+    }
+}
+
 /// Where the resource that a PRT follows takes a participant.
 fn participate(engine: &mut Engine<'_>, participant: Handle, followed: Handle) {
+    // By HL7 table 0912, or by the first translation of a table 0443 code.
     let role = engine
         .drafts
         .list
@@ -298,7 +319,8 @@ fn participate(engine: &mut Engine<'_>, participant: Handle, followed: Handle) {
         .unwrap_or_default()
         .to_owned();
     let path = match (kind(engine, followed), role.as_str()) {
-        ("Patient", _) => "generalPractitioner[]",
+        ("Patient", "PP" | "446050000" | "") => "generalPractitioner[]",
+        ("Patient", _) => return care_team(engine, participant, followed),
         ("Encounter", _) => "participant[].individual",
         ("ServiceRequest", "OP" | "EP") => "requester",
         ("ServiceRequest", _) => "performer[]",

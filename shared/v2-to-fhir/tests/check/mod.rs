@@ -66,6 +66,17 @@ fn walk(value: &Value, path: &str, urls: &HashSet<&str>, out: &mut Vec<String>) 
 }
 
 /// Errors of the FHIR R4 validator.
-pub(crate) fn invalid(_bundle: &Value) -> Vec<String> {
-    Vec::new()
+pub(crate) fn invalid(bundle: &Value) -> Vec<String> {
+    let outcome = fhir::Validator::r4().validate(bundle.to_string().as_bytes());
+    if outcome.is_valid() {
+        return Vec::new();
+    }
+    let wrong =
+        |issue: &&fhir::Issue| matches!(issue.severity, fhir::Severity::Error | fhir::Severity::Fatal);
+    outcome
+        .issues
+        .iter()
+        .filter(wrong)
+        .map(|issue| format!("{}: {}", issue.expression, issue.message))
+        .collect()
 }
