@@ -1,0 +1,164 @@
+//! Attachments: plain text and HTML are treated as text, everything else is withheld.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::values::absent;
+
+/// Decoded size above which an attachment is withheld.
+const LARGEST: usize = 16 << 20;
+
+/// The text of base64 data of a content type; none for what cannot be read as text.
+pub(super) fn text(content_type: &str, data: &str) -> Option<String> {
+    let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    let essence = essence.trim().to_ascii_lowercase();
+    let html = matches!(essence.as_str(), "text/html" | "application/xhtml+xml");
+    if !html && !matches!(essence.as_str(), "text/plain" | "text/markdown" | "text/csv") {
+        return None;
+    }
+    let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    if compact.len() / 4 * 3 > LARGEST {
+        return None;
+    }
+    let bytes = STANDARD.decode(compact).ok()?;
+    let latin = parameters.to_ascii_lowercase().contains("8859-1");
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if latin => error.into_bytes().into_iter().map(char::from).collect(),
+        Err(_) => return None,
+    };
+    // A control character is a sign of something else than text, in which an identifier may hide.
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}')) {
+        return None;
+    }
+    Some(if html { plain(&text) } else { text })
+}
+
+/// Puts text in the place of the data.
+pub(super) fn with_text(object: &mut Map<String, Value>, text: &str) {
+    object.insert("contentType".into(), json!("text/plain; charset=utf-8"));
+    object.insert("data".into(), json!(STANDARD.encode(text)));
+}
+
+/// What stands for a withheld attachment: its content type, why it is absent, and a title.
+pub(super) fn withheld(object: &mut Map<String, Value>) {
+    object.insert("_data".into(), absent("masked"));
+    object.insert("title".into(), json!("withheld: content cannot be de-identified"));
+}
+
+/// Elements inside a line.
+const INLINE: [&str; 13] =
+    ["b", "i", "u", "em", "strong", "span", "a", "font", "sub", "sup", "small", "code", "tt"];
+
+/// The text of HTML: tags become breaks, comments, scripts and styles go, entities are decoded.
+pub(super) fn plain(html: &str) -> String {
+    let lower = html.to_ascii_lowercase();
+    let mut text = String::with_capacity(html.len());
+    let mut from = 0;
+    // ASCII lower case keeps byte offsets, so that one serves both.
+    while let Some(open) = lower[from..].find('<').map(|at| from + at) {
+        decode(&html[from..open], &mut text);
+        let tag = &lower[open..];
+        let end = if tag.starts_with("<!--") {
+            "-->"
+        } else if tag.starts_with("<script") {
+            "</script>"
+        } else if tag.starts_with("<style") {
+            "</style>"
+        } else {
+            ">"
+        };
+        // What is not closed goes with the rest.
+        from = tag.find(end).map_or(html.len(), |at| open + at + end.len());
+        // Inline markup must not break a name in two.
+        let name: String =
+            tag.chars().skip(1).skip_while(|c| *c == '/').take_while(char::is_ascii_alphanumeric).collect();
+        if !INLINE.contains(&name.as_str()) {
+            text.push('\n');
+        }
+    }
+    decode(&html[from..], &mut text);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("\n")
+}
+
+fn decode(escaped: &str, text: &mut String) {
+    let mut rest = escaped;
+    while let Some(at) = rest.find('&') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let entity = rest.find(';').filter(|end| *end <= 10).map(|end| &rest[1..end]);
+        let decoded = entity.and_then(|entity| match entity {
+            "amp" => Some('&'),
+            "lt" => Some('<'),
+            "gt" => Some('>'),
+            "quot" => Some('"'),
+            "apos" => Some('\''),
+            "nbsp" => Some(' '),
+            _ => {
+                let number = entity.strip_prefix('#')?;
+                let code = match number.strip_prefix(['x', 'X']) {
+                    Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                    None => number.parse().ok()?,
+                };
+                char::from_u32(code)
+            }
+        });
+        match (decoded, entity) {
+            (Some(c), Some(entity)) => {
+                text.push(c);
+                rest = &rest[entity.len() + 2..];
+            }
+            _ => {
+                text.push('&');
+                rest = &rest[1..];
+            }
+        }
+    }
+    text.push_str(rest);
+}
+
+/// Paragraphs of a narrative (FHIR R4, section 2.4.1).
+pub(super) fn narrative(text: &str) -> String {
+    let mut div = String::from("<div xmlns=\"http://www.w3.org/1999/xhtml\">");
+    for line in text.lines() {
+        let escaped = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        div.push_str("<p>");
+        div.push_str(&escaped);
+        div.push_str("</p>");
+    }
+    div.push_str("</div>");
+    div
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_text_and_html_only() {
+        let encoded = STANDARD.encode("a <b>bold</b>");
+        assert_eq!(text("text/plain", &encoded).as_deref(), Some("a <b>bold</b>"));
+        assert_eq!(text("TEXT/HTML; charset=utf-8", &encoded).as_deref(), Some("a bold"));
+        assert_eq!(text("application/pdf", &encoded), None);
+        assert_eq!(text("text/rtf", &encoded), None);
+        assert_eq!(text("text/plain", "%%%"), None);
+        assert_eq!(text("text/plain", &STANDARD.encode([0xff, 0xfe])), None);
+        assert_eq!(
+            text("text/plain; charset=iso-8859-1", &STANDARD.encode([0x4a, 0xe9])).as_deref(),
+            Some("Jé")
+        );
+        assert_eq!(text("text/plain", &STANDARD.encode("a\u{0}b")), None);
+    }
+
+    #[test]
+    fn html_becomes_lines() {
+        let html = "<div><p>Mr&#46; A &amp; B</p><!-- C --><script>D</script><br/>E&nbsp;&unknown; F</div><";
+        assert_eq!(plain(html), "Mr. A & B\nE &unknown; F");
+        assert_eq!(
+            narrative("a<b\nc"),
+            "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>a&lt;b</p><p>c</p></div>"
+        );
+    }
+}
