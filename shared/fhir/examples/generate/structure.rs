@@ -210,6 +210,27 @@ fn element_types(element: &Value, of_resource: bool, has_children: bool) -> Stri
     list(element, "type").iter().map(one).collect::<Vec<_>>().join("|")
 }
 
+/// HL7's own extensions as `X` lines: the URL and the types of its value, none where it is made of parts.
+pub(crate) fn extensions(folder: &Path) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    for definition in resources(folder, "extension-definitions.json")? {
+        let url = text(&definition, "url");
+        let elements = list(&definition["snapshot"], "element");
+        let value = elements.iter().find(|element| text(element, "path") == "Extension.value[x]");
+        let Some(value) = value.filter(|_| url.starts_with("http://hl7.org/fhir/StructureDefinition/"))
+        else {
+            continue;
+        };
+        let mut types: Vec<&str> = Vec::new();
+        if text(value, "max") != "0" {
+            types.extend(list(value, "type").iter().map(|kind| text(kind, "code")));
+            types.dedup();
+        }
+        lines.push(format!("X\t{url}\t{}", types.join("|")));
+    }
+    Ok(lines)
+}
+
 /// Each distinct invariant once; elements name them by index.
 #[derive(Default)]
 struct Invariants {

@@ -52,25 +52,43 @@ struct Concept {
 pub(crate) struct Terminology {
     sets: BTreeMap<String, Value>,
     systems: BTreeMap<String, (bool, Vec<Concept>)>,
+    case_sensitive: BTreeSet<String>,
 }
 
 impl Terminology {
     pub(crate) fn read(folder: &Path) -> Result<Self, Failure> {
         let mut sets = BTreeMap::new();
         let mut systems = BTreeMap::new();
+        let mut case_sensitive = BTreeSet::new();
         for file in ["valuesets.json", "v3-codesystems.json", "v2-tables.json"] {
             for resource in resources(folder, file)? {
                 let url = text(&resource, "url").to_owned();
                 if text(&resource, "resourceType") == "ValueSet" {
                     sets.insert(url, resource);
                 } else {
+                    if resource["caseSensitive"] == true {
+                        case_sensitive.insert(url.clone());
+                    }
                     let mut concepts = Vec::new();
                     flatten(list(&resource, "concept"), None, &mut concepts);
                     systems.insert(url, (text(&resource, "content") == "complete", concepts));
                 }
             }
         }
-        Ok(Self { sets, systems })
+        Ok(Self { sets, systems, case_sensitive })
+    }
+
+    /// The code systems that the package holds completely, as `K` lines: the URL, `s` or `i` for the case, the codes.
+    pub(crate) fn systems(&self) -> Vec<String> {
+        let complete =
+            self.systems.iter().filter(|(_, (complete, concepts))| *complete && !concepts.is_empty());
+        complete
+            .map(|(url, (_, concepts))| {
+                let codes: BTreeSet<&str> = concepts.iter().map(|concept| concept.code.as_str()).collect();
+                let case = if self.case_sensitive.contains(url) { "s" } else { "i" };
+                format!("K\t{url}\t{case}\t{}", codes.into_iter().collect::<Vec<_>>().join("\t"))
+            })
+            .collect()
     }
 
     /// The `S` lines, and the `V` and `C` lines.

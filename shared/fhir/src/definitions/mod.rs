@@ -10,6 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 use crate::primitive::Primitive;
+use value_set::CodeSystem;
 pub use value_set::{Strength, ValueSet};
 
 const TABLE: &str = include_str!("r4.tsv");
@@ -21,6 +22,8 @@ pub struct Definitions {
     pub(crate) value_sets: Vec<ValueSet>,
     pub(crate) invariants: Vec<Invariant>,
     by_name: HashMap<&'static str, TypeId>,
+    code_systems: HashMap<&'static str, CodeSystem>,
+    extensions: HashMap<&'static str, Vec<&'static str>>,
 }
 
 /// Place of a type in [`Definitions`].
@@ -57,6 +60,7 @@ pub struct Type {
 /// Types that rules beyond their elements apply to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NativeType {
+    Attachment,
     Bundle,
     CodeableConcept,
     Coding,
@@ -157,6 +161,17 @@ impl Definitions {
     /// The value sets that elements are bound to with strength required or extensible.
     pub fn value_sets(&self) -> &[ValueSet] {
         &self.value_sets
+    }
+
+    /// Whether a code is defined by a code system; None for systems that R4 does not publish completely, such as LOINC.
+    pub fn has_code(&self, system: &str, code: &str) -> Option<bool> {
+        self.code_systems.get(system).map(|known| known.has(code))
+    }
+
+    /// The types of the value of an extension of HL7's own (`http://hl7.org/fhir/StructureDefinition/…`): empty where it
+    /// is made of parts; None if R4 does not define it.
+    pub fn extension_types(&self, url: &str) -> Option<&[&'static str]> {
+        self.extensions.get(url).map(Vec::as_slice)
     }
 
     /// All invariants.

@@ -1,10 +1,11 @@
 //! Reader of the embedded table: tab-separated lines whose first column says what they are.
 //!
-//! `S` a code system, `V` a value set and its codes by system (`C`), `I` an invariant, `T` a type and its elements (`E`).
+//! `S` a code system, `V` a value set and its codes by system (`C`), `I` an invariant, `T` a type and its elements (`E`),
+//! `X` an extension of HL7's own, `K` a code system with all its codes.
 
 use std::collections::HashMap;
 
-use super::value_set::{Codes, Content};
+use super::value_set::{CodeSystem, Codes, Content};
 use super::{
     Definitions, Element, ElementType, FieldAt, Invariant, NativeType, Strength, Type, TypeId, TypeKind,
     ValueSet,
@@ -28,6 +29,8 @@ struct Table {
     value_sets: Vec<ValueSet>,
     invariants: Vec<Invariant>,
     types: Vec<Type>,
+    code_systems: HashMap<&'static str, CodeSystem>,
+    extensions: HashMap<&'static str, Vec<&'static str>>,
 }
 
 pub(super) fn read(text: &'static str) -> Result<Definitions, TableError> {
@@ -41,8 +44,8 @@ pub(super) fn read(text: &'static str) -> Result<Definitions, TableError> {
     for (index, line) in text.lines().enumerate() {
         table.line(line, &by_name).map_err(|reason| TableError { line: index + 1, reason })?;
     }
-    let Table { value_sets, invariants, types, .. } = table;
-    Ok(Definitions { types, value_sets, invariants, by_name })
+    let Table { value_sets, invariants, types, code_systems, extensions, .. } = table;
+    Ok(Definitions { types, value_sets, invariants, by_name, code_systems, extensions })
 }
 
 impl Table {
@@ -84,6 +87,13 @@ impl Table {
                     invariants: self.rules(rules)?,
                 };
                 add(self.types.last_mut().ok_or("an element before the first type")?, element)?;
+            }
+            ["X", url, types] => {
+                self.extensions.insert(url, types.split('|').filter(|name| !name.is_empty()).collect());
+            }
+            ["K", url, case, ref codes @ ..] => {
+                let codes = codes.iter().copied().collect();
+                self.code_systems.insert(url, CodeSystem { codes, case_sensitive: case == "s" });
             }
             _ if line.starts_with("fhir\t") || line.starts_with('#') => {}
             _ => return Err("an unknown kind of line"),
@@ -153,6 +163,7 @@ fn type_kind(kind: &str) -> Result<TypeKind, Reason> {
 
 fn native_type(name: &str) -> NativeType {
     match name {
+        "Attachment" => NativeType::Attachment,
         "Bundle" => NativeType::Bundle,
         "CodeableConcept" => NativeType::CodeableConcept,
         "Coding" => NativeType::Coding,

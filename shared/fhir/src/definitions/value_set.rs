@@ -39,6 +39,20 @@ pub(crate) enum Content {
     Unknown,
 }
 
+/// All codes of one code system.
+#[derive(Debug)]
+pub(crate) struct CodeSystem {
+    pub(crate) codes: Codes,
+    pub(crate) case_sensitive: bool,
+}
+
+impl CodeSystem {
+    pub(crate) fn has(&self, code: &str) -> bool {
+        self.codes.contains(code)
+            || (!self.case_sensitive && self.codes.iter().any(|known| known.eq_ignore_ascii_case(code)))
+    }
+}
+
 impl ValueSet {
     /// Its canonical URL without version.
     pub const fn url(&self) -> &'static str {

@@ -43,6 +43,16 @@ pub(super) const RULES: &[Native] = &[
     }),
     rule("cmp-1", |section| section.has("text") || section.has("entry") || section.has("section")),
     rule("cmp-2", |section| !section.has("emptyReason") || !section.has("entry")),
+    // Without a server only the type in a literal reference can be seen; the rule holds where nothing is known.
+    rule("ctm-1", |participant| {
+        let member = participant.value.get("member").and_then(|member| member.get_text("reference"));
+        let kind = member.as_deref().and_then(|reference| reference.rsplit('/').nth(1));
+        !participant.has("onBehalfOf")
+            || !matches!(
+                kind,
+                Some("Patient" | "RelatedPerson" | "Organization" | "CareTeam" | "PractitionerRole")
+            )
+    }),
     rule("fhs-1", |history| !history.has_choice("age") || !history.has_choice("born")),
     rule("fhs-2", |history| history.has_choice("age") || !history.has("estimatedAge")),
     rule("gol-1", |target| !target.has_choice("detail") || target.has("measure")),

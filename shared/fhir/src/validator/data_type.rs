@@ -1,4 +1,4 @@
-//! Rules of single data types: Extension, Coding, Identifier, Reference.
+//! Rules of single data types: Attachment, Coding, Extension, Identifier.
 
 use super::element::Typed;
 use super::{Path, Scope, Walk};
@@ -17,16 +17,14 @@ impl<'w> Walk<'w> {
     ) {
         match typed.kind.native {
             NativeType::Extension => self.extension(typed, value, path),
-            NativeType::Identifier => self.absolute_system(value, path),
+            NativeType::Attachment => self.attachment(value, path),
+            NativeType::Identifier => {
+                self.absolute_system(value, path);
+                self.identifier_uri(value, path);
+            }
             NativeType::Coding => {
                 self.absolute_system(value, path);
-                if value.get("code").is_some()
-                    && value.get("system").is_none()
-                    && value.get("_system").is_none()
-                {
-                    let message = "A code without its system has no defined meaning.".to_owned();
-                    self.warn(value, path, IssueType::CodeInvalid, ErrorCode::Terminology, message);
-                }
+                self.coding(value, path);
             }
             NativeType::Reference => self.reference(typed.element_type, value, path, scope),
             NativeType::Bundle | NativeType::CodeableConcept | NativeType::Quantity | NativeType::Other => {}
@@ -53,12 +51,93 @@ impl<'w> Walk<'w> {
                 "The url of an extension is absolute: it names the definition of the extension.".to_owned();
             self.error(url, &path.member("url"), IssueType::Extension, ErrorCode::Extension, message);
         }
+        if let Some(url) = extension.get_text("url")
+            && !is_part
+            && url.starts_with("http://hl7.org/fhir/StructureDefinition/")
+        {
+            self.known_extension(typed, &url, extension, path);
+        }
         if typed.element.name() == "modifierExtension" {
             let message =
                 "A modifier extension changes the meaning of what it stands in; it must be understood \
                            before the element is used."
                     .to_owned();
             self.warn(extension, path, IssueType::Extension, ErrorCode::Extension, message);
+        }
+    }
+
+    /// An extension of HL7's own has a value of its types, or parts.
+    fn known_extension(&mut self, typed: Typed<'w>, url: &str, extension: Value<'w>, path: &Path<'_>) {
+        let Some(types) = self.definitions.extension_types(url) else {
+            let message = "FHIR R4 has no extension of HL7 with this url.".to_owned();
+            self.warn(extension, path, IssueType::Extension, ErrorCode::Extension, message);
+            return;
+        };
+        let found = extension.members().find_map(|(key, _)| {
+            let name = key.text();
+            let field = typed.kind.field(name.strip_prefix('_').unwrap_or(&name))?;
+            field.element.is_choice().then(|| field.element_type.name())
+        });
+        let Some(found) = found else {
+            if !types.is_empty() && extension.get("extension").is_some() {
+                let message =
+                    format!("This extension of HL7 has a value of type {}, not parts.", types.join(" or "));
+                self.error(extension, path, IssueType::Extension, ErrorCode::Extension, message);
+            }
+            return;
+        };
+        if !types.contains(&found) {
+            let message = if types.is_empty() {
+                "This extension of HL7 is made of parts, it has no value of its own.".to_owned()
+            } else {
+                format!("The value of this extension of HL7 is of type {}.", types.join(" or "))
+            };
+            self.error(extension, path, IssueType::Extension, ErrorCode::Extension, message);
+        }
+    }
+
+    fn coding(&mut self, coding: Value<'w>, path: &Path<'_>) {
+        let Some(code) = coding.get("code").filter(|code| code.is_text()) else { return };
+        let Some(system) = coding.get_text("system") else {
+            if coding.get("_system").is_none() {
+                let message = "A code without its system has no defined meaning.".to_owned();
+                self.warn(coding, path, IssueType::CodeInvalid, ErrorCode::Terminology, message);
+            }
+            return;
+        };
+        let text = code.text();
+        let message = if self.definitions.has_code(&system, &text) == Some(false) {
+            "The code system has no such code."
+        } else if system == "http://loinc.org" && !is_loinc(&text) {
+            "A LOINC code is a number, a hyphen and the right check digit, such as 2160-0."
+        } else {
+            return;
+        };
+        let at = path.member("code");
+        self.warn(code, &at, IssueType::CodeInvalid, ErrorCode::Terminology, message.to_owned());
+    }
+
+    /// `urn:ietf:rfc:3986` says that the value is itself a URI.
+    fn identifier_uri(&mut self, identifier: Value<'w>, path: &Path<'_>) {
+        let Some(value) = identifier.get("value").filter(|value| value.is_text()) else { return };
+        let uri = identifier.get_text("system").is_some_and(|system| system == "urn:ietf:rfc:3986");
+        if uri && !is_absolute(&value.text()) {
+            let message =
+                "With the system urn:ietf:rfc:3986 the value of an identifier is an absolute URI.".to_owned();
+            self.error(value, &path.member("value"), IssueType::Value, ErrorCode::Format, message);
+        }
+    }
+
+    /// The stated size is that of the decoded data (FHIR R4, 2.24.0.9).
+    fn attachment(&mut self, attachment: Value<'w>, path: &Path<'_>) {
+        let stated = attachment.get("size").and_then(|size| size.raw().parse::<usize>().ok());
+        let (Some(stated), Some(data)) = (stated, attachment.get_text("data")) else { return };
+        let digits = data.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').count();
+        if digits / 4 * 3 + (digits % 4 * 3) / 4 != stated {
+            let message =
+                "The size of an attachment is the number of bytes of its data, before base64.".to_owned();
+            let at = path.member("size");
+            self.error(attachment, &at, IssueType::Value, ErrorCode::Format, message);
         }
     }
 
@@ -71,5 +150,38 @@ impl<'w> Walk<'w> {
             let at = path.member("system");
             self.error(system, &at, IssueType::Value, ErrorCode::Format, message.to_owned());
         }
+    }
+}
+
+/// The form of LOINC: digits, a hyphen and their check digit by the Luhn algorithm; parts (LP, LA, LL, LG) have letters
+/// before. LOINC Users' Guide, appendix on the check digit.
+fn is_loinc(code: &str) -> bool {
+    let prefixed = ["LP", "LA", "LL", "LG", "MTHU"].iter().find_map(|prefix| code.strip_prefix(prefix));
+    let Some((digits, check)) = prefixed.unwrap_or(code).split_once('-') else { return false };
+    if digits.is_empty() || digits.len() > 7 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return false;
+    }
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let digit = u32::from(digit - b'0');
+            if place % 2 == 0 { digit * 2 / 10 + digit * 2 % 10 } else { digit }
+        })
+        .sum();
+    check.parse() == Ok((10 - sum % 10) % 10) && check.len() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loinc_codes_have_a_check_digit() {
+        assert!(
+            ["2160-0", "24323-8", "718-7", "34108-1", "11503-0", "8302-2"].iter().all(|code| is_loinc(code))
+        );
+        assert!(["2160-1", "2160", "-0", "GLU", "2160-00", ""].iter().all(|code| !is_loinc(code)));
     }
 }
