@@ -21,9 +21,9 @@ pub struct Definitions {
     pub(crate) types: Vec<Type>,
     pub(crate) value_sets: Vec<ValueSet>,
     pub(crate) invariants: Vec<Invariant>,
-    by_name: HashMap<&'static str, TypeId>,
-    code_systems: HashMap<&'static str, CodeSystem>,
-    extensions: HashMap<&'static str, Vec<&'static str>>,
+    by_name: TableMap<&'static str, TypeId>,
+    code_systems: TableMap<&'static str, CodeSystem>,
+    extensions: TableMap<&'static str, Vec<&'static str>>,
 }
 
 /// Place of a type in [`Definitions`].
@@ -54,7 +54,7 @@ pub struct Type {
     pub(crate) elements: Vec<Element>,
     pub(crate) invariants: Vec<u16>,
     pub(crate) native: NativeType,
-    fields: HashMap<Box<str>, FieldAt, BuildHasherDefault<Fnv>>,
+    fields: TableMap<Box<str>, FieldAt>,
 }
 
 /// Types that rules beyond their elements apply to.
@@ -272,24 +272,38 @@ impl ElementType {
     }
 }
 
-/// FNV-1a: element names are short and come from a trusted table, so no keyed hash is needed.
-#[derive(Debug)]
-pub(crate) struct Fnv(u64);
+/// A map whose keys come from the embedded table, so that no keyed hash is needed.
+pub(crate) type TableMap<K, V> = HashMap<K, V, BuildHasherDefault<NameHasher>>;
 
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xCBF2_9CE4_8422_2325)
+/// Multiplies eight bytes at a time: names of elements and codes are short.
+#[derive(Debug, Default)]
+pub(crate) struct NameHasher(u64);
+
+impl NameHasher {
+    const fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517C_C1B7_2722_0A95);
     }
 }
 
-impl Hasher for Fnv {
+impl Hasher for NameHasher {
     fn finish(&self) -> u64 {
-        self.0
+        // The table's index is made of the low bits, the product's better ones are the high.
+        self.0 ^ (self.0 >> 32)
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.add(u64::from_le_bytes(*word));
+        }
+        let tail = rest.iter().fold(rest.len() as u64, |tail, byte| (tail << 8) | u64::from(*byte));
+        self.add(tail);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        // `str` ends its bytes with one that cannot occur; the length above serves the same end.
+        if byte != 0xFF {
+            self.add(u64::from(byte));
         }
     }
 }

@@ -3,12 +3,10 @@
 //! `S` a code system, `V` a value set and its codes by system (`C`), `I` an invariant, `T` a type and its elements (`E`),
 //! `X` an extension of HL7's own, `K` a code system with all its codes.
 
-use std::collections::HashMap;
-
 use super::value_set::{CodeSystem, Codes, Content};
 use super::{
-    Definitions, Element, ElementType, FieldAt, Invariant, NativeType, Strength, Type, TypeId, TypeKind,
-    ValueSet,
+    Definitions, Element, ElementType, FieldAt, Invariant, NativeType, Strength, TableMap, Type, TypeId,
+    TypeKind, ValueSet,
 };
 use crate::invariant;
 use crate::primitive::Primitive;
@@ -29,12 +27,12 @@ struct Table {
     value_sets: Vec<ValueSet>,
     invariants: Vec<Invariant>,
     types: Vec<Type>,
-    code_systems: HashMap<&'static str, CodeSystem>,
-    extensions: HashMap<&'static str, Vec<&'static str>>,
+    code_systems: TableMap<&'static str, CodeSystem>,
+    extensions: TableMap<&'static str, Vec<&'static str>>,
 }
 
 pub(super) fn read(text: &'static str) -> Result<Definitions, TableError> {
-    let mut by_name = HashMap::new();
+    let mut by_name = TableMap::default();
     for name in text.lines().filter_map(|line| line.strip_prefix("T\t")?.split('\t').next()) {
         let id =
             u16::try_from(by_name.len()).map_err(|_| TableError { line: 0, reason: "too many types" })?;
@@ -49,7 +47,7 @@ pub(super) fn read(text: &'static str) -> Result<Definitions, TableError> {
 }
 
 impl Table {
-    fn line(&mut self, line: &'static str, by_name: &HashMap<&'static str, TypeId>) -> Result<(), Reason> {
+    fn line(&mut self, line: &'static str, by_name: &TableMap<&'static str, TypeId>) -> Result<(), Reason> {
         let columns: Vec<&'static str> = line.split('\t').collect();
         match *columns.as_slice() {
             ["S", url] => self.systems.push(url),
@@ -73,7 +71,7 @@ impl Table {
                     elements: Vec::new(),
                     invariants,
                     native: native_type(name),
-                    fields: HashMap::default(),
+                    fields: TableMap::default(),
                 });
             }
             ["E", name, min, max, types, bindings, rules] => {
@@ -178,7 +176,7 @@ fn native_type(name: &str) -> NativeType {
 /// `Reference(Patient,Group)|string`
 fn element_types(
     types: &'static str,
-    by_name: &HashMap<&'static str, TypeId>,
+    by_name: &TableMap<&'static str, TypeId>,
 ) -> Result<Vec<ElementType>, Reason> {
     let one = |text: &'static str| {
         let (name, targets) = match text.split_once('(') {

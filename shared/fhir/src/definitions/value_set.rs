@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Fnv;
+use super::NameHasher;
 use std::hash::BuildHasherDefault;
 
 /// How strictly an element is bound to a value set.
@@ -16,7 +16,7 @@ pub enum Strength {
     Max,
 }
 
-pub(crate) type Codes = HashSet<&'static str, BuildHasherDefault<Fnv>>;
+pub(crate) type Codes = HashSet<&'static str, BuildHasherDefault<NameHasher>>;
 
 /// The codes of one value set.
 #[derive(Debug)]

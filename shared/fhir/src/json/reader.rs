@@ -233,14 +233,16 @@ impl Reader<'_> {
         self.at += 1;
         let mut escaped = false;
         loop {
+            let rest = self.bytes.get(self.at..).unwrap_or(&[]);
+            let plain = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+            self.at += plain.unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(byte) if byte < 0x20 => return Err(self.fault(FaultKind::ControlCharacter)),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.fault(FaultKind::ControlCharacter)),
                 None => return Err(Fault { offset: opening, kind: FaultKind::Ends }),
             }
         }

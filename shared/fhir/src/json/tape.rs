@@ -155,11 +155,18 @@ impl<'t> Value<'t> {
         (self.tape, self.at + 1, end)
     }
 
+    /// Whether the decoded text is this one.
+    fn is_named(self, name: &str) -> bool {
+        if self.node.escaped {
+            return self.text() == name;
+        }
+        let (start, end) = (self.node.start as usize, self.node.end as usize);
+        end - start == name.len() && self.tape.text.as_bytes().get(start..end) == Some(name.as_bytes())
+    }
+
     /// The first member of that name.
     pub(crate) fn get(self, name: &str) -> Option<Value<'t>> {
-        self.members()
-            .find(|(key, _)| key.raw() == name || (key.node.escaped && key.text() == name))
-            .map(|(_, value)| value)
+        self.members().find(|(key, _)| key.is_named(name)).map(|(_, value)| value)
     }
 
     /// The decoded text of a member.
