@@ -34,6 +34,7 @@ const REQUIRED: &[(&str, &str, Missing)] = &[
     ("Account", "status", Missing::Code("unknown")),
     ("AllergyIntolerance", "patient", Missing::Drop),
     ("Appointment", "participant", Missing::Drop),
+    ("Appointment", "status", Missing::Code("proposed")),
     ("Condition", "subject", Missing::Drop),
     ("Coverage", "beneficiary", Missing::Drop),
     ("Coverage", "payor", Missing::Drop),
@@ -71,7 +72,9 @@ const BY_PLACE: [&str; 3] = ["Coverage", "MessageHeader", "Provenance"];
 /// Fills required elements; false if the resource cannot be.
 fn complete(draft: &mut Draft) -> bool {
     for (kind, elements, missing) in REQUIRED {
-        if draft.kind != *kind || elements.split('/').any(|e| has(&draft.body, e)) {
+        // A code with an extension only is a code that is missing.
+        let is_code = matches!(missing, Missing::Code(_));
+        if draft.kind != *kind || elements.split('/').any(|e| has(&draft.body, e, is_code)) {
             continue;
         }
         let element = elements.split('/').next().unwrap_or(elements);
@@ -90,9 +93,9 @@ fn complete(draft: &mut Draft) -> bool {
     true
 }
 
-fn has(body: &Map<String, Value>, element: &str) -> bool {
+fn has(body: &Map<String, Value>, element: &str, value_only: bool) -> bool {
     body.get(element).is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty()))
-        || body.contains_key(&format!("_{element}"))
+        || (!value_only && body.contains_key(&format!("_{element}")))
 }
 
 /// Rules between elements that FHIR R4 makes invariants.
@@ -115,6 +118,22 @@ fn reconcile(draft: &mut Draft) {
                     draft.body.remove(drop);
                 }
             }
+            // A merge whose surviving patient is not in the message.
+            if let Some(Value::Array(links)) = draft.body.get_mut("link") {
+                links.retain(|link| link.get("other").is_some());
+            }
+        }
+        "AllergyIntolerance" => {
+            for reaction in draft.body.get_mut("reaction").and_then(Value::as_array_mut).into_iter().flatten()
+            {
+                if let Value::Object(reaction) = reaction {
+                    reaction.entry("manifestation").or_insert_with(|| json!([absent()]));
+                }
+            }
+        }
+        // prr-1
+        "ServiceRequest" if draft.body.contains_key("orderDetail") => {
+            draft.body.entry("code").or_insert_with(absent);
         }
         "Condition" => {
             let wrong = draft

@@ -62,7 +62,7 @@ pub struct Conversion {
 /// See [`Error`]: the message type has no map, a required segment is absent, MSH-10 is empty, or the message is too large.
 pub fn convert(message: &Message<'_>, options: &Options) -> Result<Conversion, Error> {
     let tables = tables();
-    let (code, event) = (message.message_code().into_owned(), message.trigger_event().into_owned());
+    let (code, event) = message_event(message);
     let message_type = if event.is_empty() { code.clone() } else { format!("{code}^{event}") };
     let map = message_map(&tables.messages, &code, &event).ok_or_else(|| Error::UnsupportedMessageType {
         // Only what looks like HL7 codes is repeated: a broken MSH may hold anything there.
@@ -110,13 +110,23 @@ pub fn convert(message: &Message<'_>, options: &Options) -> Result<Conversion, E
     Ok(Conversion { bundle, unmapped, patient, message_type, control_id, facility })
 }
 
+/// Message code and trigger event. Before version 2.3 the event is only in EVN-1.
+fn message_event(message: &Message<'_>) -> (String, String) {
+    let event = message.trigger_event().into_owned();
+    let event = match message.segment("EVN") {
+        Some(evn) if event.is_empty() => evn.field(1).text().trim().to_owned(),
+        _ => event,
+    };
+    (message.message_code().into_owned(), event)
+}
+
 fn is_code(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 fn message_map<'t>(maps: &'t [MessageMap], code: &str, event: &str) -> Option<&'t MessageMap> {
     let exact = |map: &&MessageMap| map.types.iter().any(|(c, e)| c == code && e == event);
-    let any = |map: &&MessageMap| map.types.iter().any(|(c, e)| c == code && e == "*");
+    let any = |map: &&MessageMap| is_code(event, 3) && map.types.iter().any(|(c, e)| c == code && e == "*");
     maps.iter().find(exact).or_else(|| maps.iter().find(any))
 }
 
@@ -149,6 +159,13 @@ fn header(engine: &mut Engine<'_>, map: &MessageMap, message_type: &str, zone: &
     body.insert("eventCoding".into(), Value::Object(coding));
     if !focus.is_empty() {
         body.insert("focus".into(), Value::Array(focus));
+    }
+    if let Some(Value::Array(destinations)) = body.get_mut("destination") {
+        for destination in destinations.iter_mut().filter_map(Value::as_object_mut) {
+            if !destination.contains_key("endpoint") {
+                destination.insert("_endpoint".into(), crate::observation::absent());
+            }
+        }
     }
     let source = body.entry("source").or_insert_with(|| json!({}));
     if let Value::Object(source) = source

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::time;
+
 /// A place in a resource: `name[].given[]`, `ext:patient-religion.valueCodeableConcept`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Path {
@@ -78,6 +80,8 @@ pub(crate) enum Placed {
     Yes,
     /// The element takes one value and holds another.
     Taken,
+    /// The period would end before it begins.
+    OutOfOrder,
 }
 
 /// Puts `leaf` at `path` and `extras` beside it: in the new list item, if the path makes one, else in the leaf, else in
@@ -157,6 +161,16 @@ fn chosen(parent: &Map<String, Value>, name: &str) -> bool {
         .any(|choice| kind(name, choice) && parent.keys().any(|key| key != name && kind(key, choice)))
 }
 
+/// Whether a start or end would turn its period round.
+fn out_of_order(parent: &Map<String, Value>, name: &str, leaf: &Value) -> bool {
+    let held = |name: &str| parent.get(name).and_then(Value::as_str);
+    match (name, leaf.as_str()) {
+        ("start", Some(start)) => held("end").is_some_and(|end| !time::in_order(start, end)),
+        ("end", Some(end)) => held("start").is_some_and(|start| !time::in_order(start, end)),
+        _ => false,
+    }
+}
+
 fn descend<'v>(root: &'v mut Map<String, Value>, steps: &[Step]) -> Option<&'v mut Map<String, Value>> {
     let mut here = root;
     for step in steps {
@@ -202,6 +216,7 @@ fn set(root: &mut Map<String, Value>, steps: &[Step], leaf: Value, overwrite: bo
     let Some(parent) = descend(root, parents) else { return Placed::Taken };
     match last {
         Step::One(name) if chosen(parent, name) => Placed::Taken,
+        Step::One(name) if out_of_order(parent, name, &leaf) => Placed::OutOfOrder,
         Step::One(name) => match parent.get_mut(name) {
             Some(existing) if *existing == leaf => Placed::Yes,
             Some(existing) if overwrite => {

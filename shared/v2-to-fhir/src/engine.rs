@@ -219,6 +219,10 @@ impl<'m> Engine<'m> {
                 self.refuse(Reason::AlreadySet);
                 false
             }
+            Placed::OutOfOrder => {
+                self.refuse(Reason::InvalidDate);
+                false
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::number;
 use crate::observation;
 use crate::primitive;
 use crate::rule::Source;
-use crate::time::Stamp;
+use crate::time::{self, Stamp};
 use crate::unit;
 use crate::unmapped::Reason;
 
@@ -37,6 +37,8 @@ pub(crate) enum Function {
     Label,
     /// A language: FHIR takes only BCP 47 codes, so any other is text.
     Language,
+    /// A language as a BCP 47 code.
+    LanguageCode,
     /// XPN to one string.
     NameText,
     /// PL to a chain of Locations, innermost first.
@@ -87,6 +89,7 @@ impl Function {
             "telecom" => Self::Telecom,
             "label" => Self::Label,
             "language" => Self::Language,
+            "language-code" => Self::LanguageCode,
             "name-text" => Self::NameText,
             "location" => Self::Location,
             "quantity" => Self::Quantity,
@@ -157,18 +160,26 @@ pub(crate) fn value(
             let coded = concept.to_string().contains("urn:ietf:bcp:47");
             if coded { Some(concept) } else { concept::label(scope).map(|text| json!({"text": text})) }
         }
+        Function::LanguageCode => {
+            let text = scope.text();
+            let known = engine.tables.codes.get("PrimaryLanguage").and_then(|map| map.rows.get(text.trim()));
+            let code = known.map(|concept| concept.code.clone()).or_else(|| language_tag(text.trim()));
+            *used |= 0x3F_FFFE;
+            if code.is_none() {
+                engine.refused.push((engine.at.0, engine.at.1, Reason::InvalidCode));
+            }
+            code.map(Value::from)
+        }
         Function::NameText => name_text(scope, used).map(Value::from),
         Function::Location => location::reference(engine, scope, &location::PL, used),
         Function::LocationOfNdl => location::reference(engine, scope, &location::NDL, used),
         Function::Quantity => quantity(engine, scope, used).map(Value::Object),
         Function::QuantityIn(source) => {
-            let (comparator, value) = checked(engine, number::compared(&scope.text()))?;
+            // Every use is a SimpleQuantity, which takes no comparator.
+            let value = checked(engine, number::decimal(&scope.text()))?;
             *used |= bit(1);
             let mut quantity = Map::new();
             quantity.insert("value".into(), value);
-            if let Some(comparator) = comparator {
-                quantity.insert("comparator".into(), json!(comparator));
-            }
             quantity.extend(unit_of(engine, source, index));
             Some(Value::Object(quantity))
         }
@@ -374,7 +385,7 @@ fn telecom(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<
         point.insert("rank".into(), rank);
         *used |= bit(18);
     }
-    let period: Map<String, Value> = [(13, "start"), (14, "end")]
+    let mut period: Map<String, Value> = [(13, "start"), (14, "end")]
         .into_iter()
         .filter_map(|(n, name)| {
             let stamp = Stamp::parse(&scope.child(n).text())?;
@@ -382,6 +393,7 @@ fn telecom(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<
             Some((name.to_owned(), Value::from(stamp.date_time(&mut engine.zones))))
         })
         .collect();
+    time::order(&mut period);
     if !period.is_empty() {
         point.insert("period".into(), Value::Object(period));
     }
@@ -393,6 +405,22 @@ fn telecom(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<
     Some(point)
 }
 
+/// A tag of the form that BCP 47 gives: a language of two or three letters, then a script or region.
+fn language_tag(text: &str) -> Option<String> {
+    let mut parts = text.split(['-', '_']);
+    let language =
+        parts.next().filter(|l| matches!(l.len(), 2 | 3) && l.bytes().all(|b| b.is_ascii_alphabetic()))?;
+    let mut tag = language.to_ascii_lowercase();
+    for part in parts {
+        if !matches!(part.len(), 2..=4) || !part.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return None;
+        }
+        tag.push('-');
+        tag.push_str(part);
+    }
+    Some(tag)
+}
+
 fn name_text(scope: Scope<'_>, used: &mut u64) -> Option<String> {
     *used |= bit(1) | bit(2) | bit(3) | bit(4) | bit(5) | bit(6);
     let parts: Vec<String> =
@@ -401,14 +429,11 @@ fn name_text(scope: Scope<'_>, used: &mut u64) -> Option<String> {
 }
 
 fn quantity(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<Map<String, Value>> {
-    let (comparator, value) = checked(engine, number::compared(&scope.child(1).text()))?;
+    // Every use is a SimpleQuantity, which takes no comparator.
+    let value = checked(engine, number::decimal(&scope.child(1).text()))?;
     *used |= bit(1) | bit(2);
     let mut quantity = Map::new();
     quantity.insert("value".into(), value);
-    // SimpleQuantity, which every use of CQ is, takes no comparator.
-    if comparator.is_some() {
-        return None;
-    }
     quantity.extend(concept::unit(engine, scope.child(2)));
     Some(quantity)
 }

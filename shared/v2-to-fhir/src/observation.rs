@@ -8,7 +8,7 @@ use crate::concept;
 use crate::engine::{Engine, Scope, bit};
 use crate::number;
 use crate::primitive;
-use crate::time::{Stamp, time_of_day};
+use crate::time::{self, Stamp, time_of_day};
 use crate::unmapped::Reason;
 
 const ATTACHMENT: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
@@ -129,6 +129,7 @@ fn typed(
                     period.insert(name.into(), Value::from(stamp.date_time(&mut engine.zones)));
                 }
             }
+            time::order(&mut period);
             (!period.is_empty()).then_some(("valuePeriod", Value::Object(period)))
         }
         "NR" => {

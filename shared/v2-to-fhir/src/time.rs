@@ -5,6 +5,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
 
 /// Where offsets come from when a time has none of its own.
 #[derive(Debug)]
@@ -205,6 +206,27 @@ pub(crate) fn time_of_day(text: &str) -> Option<String> {
     let (hour, minute, second, fraction) = clock(local)?;
     let point = if fraction.is_empty() { "" } else { "." };
     Some(format!("{hour:02}:{minute:02}:{second:02}{point}{fraction}"))
+}
+
+/// Whether a period that ends at `end` begins before it, as far as both are precise (FHIR 4.0.1, per-1).
+pub(crate) fn in_order(start: &str, end: &str) -> bool {
+    match (start.parse::<jiff::Timestamp>(), end.parse::<jiff::Timestamp>()) {
+        (Ok(start), Ok(end)) => start <= end,
+        _ => {
+            let length = start.len().min(end.len()).min("YYYY-MM-DD".len());
+            start.get(..length) <= end.get(..length)
+        }
+    }
+}
+
+/// Takes the end from a period that ends before it begins.
+pub(crate) fn order(period: &mut Map<String, Value>) {
+    let text = |name: &str| period.get(name).and_then(Value::as_str);
+    if let (Some(start), Some(end)) = (text("start"), text("end"))
+        && !in_order(start, end)
+    {
+        period.remove("end");
+    }
 }
 
 #[cfg(test)]

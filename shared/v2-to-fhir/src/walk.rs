@@ -323,6 +323,12 @@ fn participate(engine: &mut Engine<'_>, participant: Handle, followed: Handle) {
         ("Patient", _) => return care_team(engine, participant, followed),
         ("Encounter", _) => "participant[].individual",
         ("ServiceRequest", "OP" | "EP") => "requester",
+        ("ServiceRequest", "PRI" | "SRI" | "ARI" | "TN" | "TR")
+            if engine.slots.contains_key("DiagnosticReport") =>
+        {
+            let report = engine.slots.get("DiagnosticReport").copied();
+            return report.map_or((), |report| participate(engine, participant, report));
+        }
         ("ServiceRequest", _) => "performer[]",
         ("DiagnosticReport", "PRI" | "SRI") => "resultsInterpreter[]",
         ("DiagnosticReport" | "Observation", _) => "performer[]",
