@@ -11,7 +11,7 @@ fn validate(text: &[u8]) -> Outcome {
 }
 
 fn well_formed(outcome: &Outcome, text: &[u8]) {
-    assert!(outcome.issues.len() <= 202);
+    assert!(outcome.issues.len() <= 402);
     for issue in &outcome.issues {
         assert!(issue.offset <= text.len() && issue.line >= Some(1) && issue.column >= Some(1));
         assert!(!issue.message.is_empty());
@@ -71,12 +71,41 @@ fn bounds_end_in_a_finding() {
 }
 
 #[test]
-fn findings_are_capped_and_errors_come_before_warnings() {
+fn findings_are_capped_and_errors_do_not_hide_behind_warnings() {
     let coding = r#"{"code":"x"},"#.repeat(500);
     let text = format!(r#"{{"resourceType":"Basic","code":{{"coding":[{coding}{{"code":" x"}}]}}}}"#);
     let outcome = validate(text.as_bytes());
-    assert!(outcome.issues.len() <= 201 && !outcome.is_valid());
-    assert!(outcome.issues.iter().any(|issue| issue.message.contains("more findings")));
+    assert!(outcome.issues.len() <= 202 && outcome.errors().count() == 1);
+    assert!(outcome.issues.iter().any(|issue| issue.message.contains("more warnings")));
+    let unknown: String = (0..100_000).map(|n| format!(",\"nmae{n}\":1")).collect();
+    let outcome = validate(format!("{{\"resourceType\":\"Patient\"{unknown}}}").as_bytes());
+    assert_eq!(outcome.issues.len(), 201);
+    assert!(outcome.issues[200].message.contains("ended after 200 errors"));
+}
+
+#[test]
+fn deep_resources_are_walked_on_a_small_stack() {
+    let inner = r#"{"url":"http://a.b","valueString":"x"}"#.to_owned();
+    let nested = (0..47).fold(inner, |inner, _| format!(r#"{{"url":"http://a.b","extension":[{inner}]}}"#));
+    let text = format!(r#"{{"resourceType":"Basic","code":{{"text":"x"}},"extension":[{nested}]}}"#);
+    let walk = std::thread::Builder::new().stack_size(1024 * 1024).spawn(move || validate(text.as_bytes()));
+    assert!(walk.expect("a thread").join().expect("no overflow").is_valid());
+}
+
+#[test]
+fn work_grows_with_the_text_not_with_its_square() {
+    let references = r##"{"reference":"#x"},"##.repeat(20_000);
+    let contained: String = (0..20_000)
+        .map(|n| format!(r#"{{"resourceType":"Basic","id":"b{n}","code":{{"text":"x"}}}},"#))
+        .collect();
+    let codings: String = (0..20_000).map(|n| format!(r#"{{"code":"c{n}"}},"#)).collect();
+    let text = format!(
+        r##"{{"resourceType":"Observation","status":"final","code":{{"coding":[{codings}{{"code":"z"}}]}},
+        "component":[{{"code":{{"coding":[{codings}{{"code":"y"}}]}}}}],"valueString":"x",
+        "performer":[{references}{{"reference":"#b1"}}],"contained":[{contained}
+        {{"resourceType":"Practitioner","id":"x"}}]}}"##
+    );
+    assert!(!validate(text.as_bytes()).is_valid());
 }
 
 #[test]

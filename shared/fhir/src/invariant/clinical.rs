@@ -1,8 +1,9 @@
 //! Invariants of clinical and administrative resources.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
-use super::focus::{equal, items};
+use super::focus::{canonical, items};
 use super::{Native, rule};
 use crate::primitive;
 
@@ -73,14 +74,12 @@ pub(super) const RULES: &[Native] = &[
     rule("obs-3", |range| range.has("low") || range.has("high") || range.has("text")),
     rule("obs-6", |observation| !observation.has("dataAbsentReason") || !observation.has_choice("value")),
     rule("obs-7", |observation| {
-        !observation.has_choice("value")
-            || !items(observation.value, "component").any(|component| {
-                items(component, "code").flat_map(|code| items(code, "coding")).any(|coding| {
-                    items(observation.resource, "code")
-                        .flat_map(|code| items(code, "coding"))
-                        .any(|own| equal(own, coding))
-                })
-            })
+        let codings = |owner| items(owner, "code").flat_map(|code| items(code, "coding")).map(canonical);
+        if !observation.has_choice("value") || !observation.has("component") {
+            return true;
+        }
+        let own: HashSet<String> = codings(observation.resource).collect();
+        !items(observation.value, "component").flat_map(codings).any(|coding| own.contains(&coding))
     }),
     rule("org-1", |organization| organization.has("identifier") || organization.has("name")),
     rule("org-2", |address| !address.is("use", "home")),

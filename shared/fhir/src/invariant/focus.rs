@@ -84,23 +84,12 @@ pub(crate) fn number(value: Value<'_>) -> Option<f64> {
     (value.kind() == Kind::Number).then(|| value.raw().parse().ok()).flatten()
 }
 
-/// Whether two values are equal as FHIRPath's `=` sees them: members in any order, numbers by value.
-pub(crate) fn equal(left: Value<'_>, right: Value<'_>) -> bool {
-    match (left.kind(), right.kind()) {
-        (Kind::Text, Kind::Text) => left.text() == right.text(),
-        (Kind::Number, Kind::Number) => number(left) == number(right),
-        (Kind::Object, Kind::Object) => {
-            left.members().count() == right.members().count()
-                && left
-                    .members()
-                    .all(|(key, value)| right.get(&key.text()).is_some_and(|other| equal(value, other)))
-        }
-        (Kind::Array, Kind::Array) => {
-            left.items().count() == right.items().count()
-                && left.items().zip(right.items()).all(|(left, right)| equal(left, right))
-        }
-        (left, right) => left == right,
-    }
+/// The same text for objects of texts that are equal as FHIRPath's `=` sees them, members in any order.
+pub(crate) fn canonical(value: Value<'_>) -> String {
+    let mut members: Vec<String> =
+        value.members().map(|(key, member)| format!("{:?}:{:?}", key.text(), member.text())).collect();
+    members.sort_unstable();
+    members.join(",")
 }
 
 /// Whether no two values are equal.

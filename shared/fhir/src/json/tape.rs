@@ -77,9 +77,9 @@ impl<'t> Value<'t> {
         self.at
     }
 
-    /// Whether `other` lies within this value (or is it).
-    pub(crate) const fn contains(self, other: Self) -> bool {
-        other.at >= self.at && other.at < self.node.next
+    /// Whether the node of that id lies within this value (or is it).
+    pub(crate) const fn spans(self, id: u32) -> bool {
+        id >= self.at && id < self.node.next
     }
 
     /// Byte offset of the first character, the opening quote of a text included.

@@ -37,7 +37,7 @@ impl<'w> Walk<'w> {
         for (strength, set) in self.bound(typed) {
             let name = typed.element.path_name();
             match typed.kind.native {
-                NativeType::Coding | NativeType::Quantity => match coding_in(set, value) {
+                NativeType::Coding | NativeType::Quantity => match coding_in(strength, set, value) {
                     Some(Some(true)) => {}
                     Some(Some(false)) => self.outside(strength, set, name, value, path),
                     Some(None) => self.unknown_set(strength, set, name, value, path),
@@ -56,7 +56,8 @@ impl<'w> Walk<'w> {
     /// One coding of the set is enough; further codings may be local ones.
     fn concept(&mut self, strength: Strength, set: &ValueSet, name: &str, value: Value<'w>, path: &Path<'_>) {
         let codings = || value.get("coding").into_iter().flat_map(Value::items);
-        let mut judged: Vec<Option<bool>> = codings().filter_map(|coding| coding_in(set, coding)).collect();
+        let mut judged: Vec<Option<bool>> =
+            codings().filter_map(|coding| coding_in(strength, set, coding)).collect();
         if judged.is_empty() {
             // A text alone is no code: that breaks a required binding, and is usual for the others.
             if strength == Strength::Required && value.get("extension").is_none() {
@@ -109,14 +110,15 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// None where there is no code; else what the value set says of it. A code without system is judged by itself.
-fn coding_in(set: &ValueSet, coding: Value<'_>) -> Option<Option<bool>> {
+/// None where there is no code; else what the value set says of it. A code without system is in no set; an outer limit
+/// is still judged by the code alone, since a language or a media type is recognised without its system.
+fn coding_in(strength: Strength, set: &ValueSet, coding: Value<'_>) -> Option<Option<bool>> {
     if coding.kind() != Kind::Object {
         return None;
     }
     let code = coding.get_text("code")?;
     Some(match coding.get_text("system") {
         Some(system) => set.has_coding(&system, &code),
-        None => set.has_code(&code).map(|_| false),
+        None => set.has_code(&code).map(|known| known && strength == Strength::Max),
     })
 }

@@ -55,6 +55,9 @@ impl<'w> Walk<'w> {
         let response = index.is("batch-response") || index.is("transaction-response") || history;
         let mut seen: HashSet<(Cow<'w, str>, Option<Cow<'w, str>>)> = HashSet::new();
         for (number, entry) in bundle.get("entry").into_iter().flat_map(Value::items).enumerate() {
+            if self.is_over() {
+                break;
+            }
             let path = entries.index(number);
             if index.kind.is_some() {
                 self.exchange(entry, "request", request, "bdl-3", &path);

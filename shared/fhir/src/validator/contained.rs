@@ -1,11 +1,34 @@
 //! Contained resources (FHIR R4, 2.30.4).
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use super::resource::Place;
 use super::{Path, Walk};
 use crate::json::Value;
 use crate::{ErrorCode, IssueType};
+
+/// The contained resources of one resource by their id; the first of an id counts.
+#[derive(Debug, Default)]
+pub(crate) struct ContainedIndex<'t> {
+    by_id: HashMap<Cow<'t, str>, Value<'t>>,
+}
+
+impl<'t> ContainedIndex<'t> {
+    pub(super) fn of(container: Value<'t>) -> Self {
+        let mut index = Self::default();
+        for resource in container.get("contained").into_iter().flat_map(Value::items) {
+            if let Some(id) = resource.get_text("id") {
+                index.by_id.entry(id).or_insert(resource);
+            }
+        }
+        index
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Value<'t>> {
+        self.by_id.get(id).copied()
+    }
+}
 
 impl<'w> Walk<'w> {
     pub(super) fn contained(&mut self, container: Value<'w>, path: &Path<'_>, place: Place) {
@@ -23,23 +46,28 @@ impl<'w> Walk<'w> {
         }
         // Every text that starts with # may be a reference to a contained resource: reference, canonical, uri and url.
         let mut referenced: HashSet<String> = HashSet::new();
-        let mut to_container: Vec<Value<'w>> = Vec::new();
+        let mut to_container: Vec<u32> = Vec::new();
         for text in container.texts().filter(|text| text.raw().starts_with('#')) {
             if text.raw() == "#" {
-                to_container.push(text);
+                to_container.push(text.id());
             } else {
                 referenced.insert(text.text().trim_start_matches('#').to_owned());
             }
         }
+        to_container.sort_unstable();
         let mut ids = HashSet::new();
         for (index, resource) in list.items().enumerate() {
+            if self.is_over() {
+                break;
+            }
             let path = path.index(index);
             let Some(id) = resource.get("id").and_then(Value::as_text) else {
                 let message = "A contained resource needs an id, so that it can be referred to.".to_owned();
                 self.error(resource, &path, IssueType::Required, ErrorCode::Contained, message);
                 continue;
             };
-            let points_out = to_container.iter().any(|text| resource.contains(*text));
+            let first = to_container.partition_point(|&text| text < resource.id());
+            let points_out = to_container.get(first).is_some_and(|&text| resource.spans(text));
             if !referenced.contains(&*id) && !points_out {
                 let message = "A contained resource must be referred to from the resource around it";
                 self.broken(resource, &path, "dom-3", ErrorCode::Contained, message);

@@ -41,6 +41,9 @@ impl<'w> Walk<'w> {
         path: &Path<'_>,
         scope: &Scope<'_, 'w>,
     ) {
+        if self.is_over() {
+            return;
+        }
         if value.kind() != Kind::Object {
             let message = format!(
                 "{} is {}; an object of type {} is expected.",
@@ -81,6 +84,9 @@ impl<'w> Walk<'w> {
         let mut substance = false;
         let mut typed = false;
         for (key, member) in value.members() {
+            if self.is_over() {
+                break;
+            }
             let name = key.text();
             if is_resource && name == "resourceType" {
                 if typed {
@@ -222,6 +228,9 @@ impl<'w> Walk<'w> {
         let mut values = value.into_iter().flat_map(Value::items);
         if typed.kind.primitive.is_none() {
             for (index, item) in values.enumerate() {
+                if self.is_over() {
+                    break;
+                }
                 self.one(typed, Some(item), None, &path.index(index), scope);
             }
             return;
@@ -236,7 +245,7 @@ impl<'w> Walk<'w> {
         let mut index = 0;
         loop {
             let (item, extra) = (values.next(), siblings.next());
-            if item.is_none() && extra.is_none() {
+            if (item.is_none() && extra.is_none()) || self.is_over() {
                 break;
             }
             self.list_primitive(typed, item, extra, &path.index(index), scope);

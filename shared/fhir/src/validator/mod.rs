@@ -17,9 +17,10 @@ use crate::json::{self, Positions, Tape, Value};
 use crate::{ErrorCode, Issue, IssueType, Outcome, Severity};
 
 use bundle::BundleIndex;
+use contained::ContainedIndex;
 use path::Path;
 
-/// Most findings listed; what follows is counted only.
+/// Most errors listed; the walk ends there. As many warnings are listed, further ones are counted only.
 const MAX_ISSUES: usize = 200;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -48,7 +49,7 @@ impl Validator {
 
     /// Validates one resource in JSON. Never fails: text that is not JSON gives one fatal issue.
     ///
-    /// Bounds: 16 MiB, 100 levels, two million keys and values, 200 findings.
+    /// Bounds: 16 MiB, 100 levels, two million keys and values, 200 errors and 200 warnings.
     pub fn validate(&self, json: &[u8]) -> Outcome {
         let marked = json.starts_with(BYTE_ORDER_MARK);
         let skipped = if marked { BYTE_ORDER_MARK.len() } else { 0 };
@@ -112,6 +113,8 @@ fn byte_order_mark() -> Issue {
 pub(crate) struct Scope<'s, 't> {
     resource: Value<'t>,
     root: Value<'t>,
+    /// The contained resources of `root` by their id.
+    contained: &'s ContainedIndex<'t>,
     bundle: Option<&'s BundleIndex<'t>>,
 }
 
@@ -120,33 +123,44 @@ pub(crate) struct Walk<'w> {
     definitions: &'w Definitions,
     tape: &'w Tape<'w>,
     issues: Vec<Issue>,
-    left_out: usize,
+    errors: usize,
+    warnings: usize,
     /// One slot for each element of each object being walked, innermost last.
     slots: Vec<element::Slot>,
 }
 
 impl<'w> Walk<'w> {
     fn new(definitions: &'w Definitions, tape: &'w Tape<'w>) -> Self {
-        Self { definitions, tape, issues: Vec::new(), left_out: 0, slots: Vec::new() }
+        Self { definitions, tape, issues: Vec::new(), errors: 0, warnings: 0, slots: Vec::new() }
     }
 
     fn run(&mut self) {
         let tape = self.tape;
         let Some(root) = tape.root() else { return };
         self.resource(root, None, None, resource::Place::Root);
-        if self.left_out > 0 {
-            self.issues.push(Issue {
-                severity: Severity::Information,
-                code: IssueType::TooCostly,
-                error: ErrorCode::TooCostly,
-                message: format!("{} more findings are not listed.", self.left_out),
-                expression: String::new(),
-                invariant: None,
-                line: None,
-                column: None,
-                offset: tape.text.len(),
-            });
-        }
+        let message = if self.is_over() {
+            format!("Validation ended after {MAX_ISSUES} errors.")
+        } else if self.warnings > MAX_ISSUES {
+            format!("{} more warnings are not listed.", self.warnings - MAX_ISSUES)
+        } else {
+            return;
+        };
+        self.issues.push(Issue {
+            severity: Severity::Information,
+            code: IssueType::TooCostly,
+            error: ErrorCode::TooCostly,
+            message,
+            expression: String::new(),
+            invariant: None,
+            line: None,
+            column: None,
+            offset: tape.text.len(),
+        });
+    }
+
+    /// Whether so many errors were found that looking further is of no use: this bounds the time of a validation.
+    const fn is_over(&self) -> bool {
+        self.errors >= MAX_ISSUES
     }
 
     fn report(
@@ -158,13 +172,10 @@ impl<'w> Walk<'w> {
         error: ErrorCode,
         message: String,
     ) -> Option<&mut Issue> {
-        if self.issues.len() >= MAX_ISSUES {
-            // An error must not hide behind warnings that came before it.
-            let spare = (severity >= Severity::Error)
-                .then(|| self.issues.iter().rposition(|issue| issue.severity < Severity::Error))
-                .flatten();
-            self.left_out += 1;
-            self.issues.remove(spare?);
+        let count = if severity >= Severity::Error { &mut self.errors } else { &mut self.warnings };
+        *count += 1;
+        if *count > MAX_ISSUES {
+            return None;
         }
         self.issues.push(Issue {
             severity,

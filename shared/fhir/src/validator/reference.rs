@@ -172,11 +172,7 @@ impl<'w> Walk<'w> {
 
 /// The resource `#id` means, seen from anywhere in the container; `#` is the container itself.
 fn contained<'t>(scope: &Scope<'_, 't>, id: &str) -> Option<Value<'t>> {
-    if id.is_empty() {
-        return Some(scope.root);
-    }
-    let mut resources = scope.root.get("contained").into_iter().flat_map(Value::items);
-    resources.find(|resource| resource.get_text("id").is_some_and(|own| own == id))
+    if id.is_empty() { Some(scope.root) } else { scope.contained.get(id) }
 }
 
 /// `Patient` of `Patient` or `http://hl7.org/fhir/StructureDefinition/Patient`.

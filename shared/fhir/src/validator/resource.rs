@@ -1,6 +1,7 @@
 //! Resources: at the root, in Bundle entries, contained, in Parameters.
 
 use super::bundle::BundleIndex;
+use super::contained::ContainedIndex;
 use super::element::Typed;
 use super::{Path, Scope, Walk, suggest};
 use crate::definitions::NativeType;
@@ -67,10 +68,13 @@ impl<'w> Walk<'w> {
         let root = Path::root(kind.name());
         let path = path.unwrap_or(&root);
         let index = (kind.native == NativeType::Bundle).then(|| BundleIndex::of(value));
+        let own =
+            if place == Place::Contained { ContainedIndex::default() } else { ContainedIndex::of(value) };
         let contained_in = outer.filter(|_| place == Place::Contained);
         let scope = Scope {
             resource: value,
             root: contained_in.map_or(value, |outer| outer.root),
+            contained: contained_in.map_or(&own, |outer| outer.contained),
             bundle: index.as_ref().or_else(|| outer.and_then(|outer| outer.bundle)),
         };
         self.object(value, kind, path, &scope);
