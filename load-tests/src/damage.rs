@@ -29,7 +29,8 @@ pub enum Damage {
     BinaryGarbage,
     /// Bytes that are not in the character set which MSH-18 declares.
     CharacterSet,
-    /// PID-7 is a day that no calendar has. The line may leave the value out and say so, or reject the message; never may it pass it on.
+    /// PID-7 is a day that no calendar has. The line may leave the value out and say so, or reject the
+    /// message; never may it pass it on.
     ImpossibleDate,
     /// Segments end in `\n`: harmless, the fields are the same.
     LineFeeds,
@@ -74,7 +75,8 @@ impl Damage {
         }
     }
 
-    /// Whether a message broken so must end as a dead letter. Of the others the line may make an event, and what it makes must be valid and right.
+    /// Whether a message broken so must end as a dead letter. Of the others the line may make an event, and
+    /// what it makes must be valid and right.
     pub fn must_be_rejected(self) -> bool {
         !matches!(self, Damage::ImpossibleDate | Damage::LineFeeds | Damage::LocalSegment)
     }

@@ -127,7 +127,8 @@ impl Feed {
     }
 
     fn tick(&mut self) {
-        // Whole milliseconds: a logarithm may differ in its last bit from one machine to the next, and with it the bytes.
+        // Whole milliseconds: a logarithm may differ in its last bit from one machine to the next, and with
+        // it the bytes.
         let twice = i64::try_from(self.config.gap.as_millis()).unwrap_or(0).clamp(0, i64::MAX / 2) * 2;
         let wait = SignedDuration::from_millis(self.rng.random_range(0..=twice));
         self.now = self.now.checked_add(wait).unwrap_or(self.now);

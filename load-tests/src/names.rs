@@ -1,4 +1,5 @@
-//! What people and places are called. All invented combinations; no name is also a word of the notes, so that a leak check can look for it.
+//! What people and places are called. All invented combinations; no name is also a word of the notes, so that
+//! a leak check can look for it.
 
 pub(crate) const FAMILY: &[&str] = &[
     "Abernathy",

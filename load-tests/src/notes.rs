@@ -32,7 +32,8 @@ impl Document {
         }
     }
 
-    /// How urgent a document of this kind is in a situation of that urgency: what has been dealt with is not urgent any more.
+    /// How urgent a document of this kind is in a situation of that urgency: what has been dealt with is not
+    /// urgent any more.
     pub(crate) fn urgency(self, situation: Urgency) -> Urgency {
         match self {
             Self::Emergency | Self::Admission | Self::Consult => situation,

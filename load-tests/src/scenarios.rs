@@ -1,7 +1,8 @@
 //! Why patients come: twenty-six clinical scenarios with their own words.
 //!
-//! Slots in braces are filled by [`crate::prose`]. The urgency is that of the situation when the patient presents: `emergent` needs somebody within minutes
-//! to hours, `urgent` within one to three days, `routine` can wait.
+//! Slots in braces are filled by [`crate::prose`]. The urgency is that of the situation when the patient
+//! presents: `emergent` needs somebody within minutes to hours, `urgent` within one to three days, `routine`
+//! can wait.
 
 use crate::truth::Urgency::{self, Emergent, Routine, Urgent};
 

@@ -105,14 +105,15 @@ pub struct Truth {
     pub damaged: Option<crate::Damage>,
     /// Control id of the message that this repeats byte for byte.
     pub duplicate_of: Option<String>,
-    /// How urgent the content is; `None` where the message is no occasion to triage (ADT, orders, appointments, vaccinations).
+    /// How urgent the content is; `None` where the message is no occasion to triage (ADT, orders,
+    /// appointments, vaccinations).
     pub expected_urgency: Option<Urgency>,
     /// Specialty of the situation, as the classifier names it.
     pub specialty: &'static str,
     /// Whether it holds a value beyond its critical limits (flag HH or LL).
     pub critical: bool,
-    /// Every identifier of the patient and relatives planted, each as written in the decoded text of the message: names, numbers, phones, addresses,
-    /// mail, the date of birth, and every date inside prose.
+    /// Every identifier of the patient and relatives planted, each as written in the decoded text of the
+    /// message: names, numbers, phones, addresses, mail, the date of birth, and every date inside prose.
     pub identifiers: Vec<String>,
     /// Names, numbers and phones of staff planted, as written.
     pub staff: Vec<String>,

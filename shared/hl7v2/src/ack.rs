@@ -101,8 +101,8 @@ impl Mode {
         }
     }
 
-    /// What a receiver that stores and forwards answers at once: AA or AE in original mode, CA or CE in enhanced mode; `None` where the sender
-    /// wants no answer to this outcome.
+    /// What a receiver that stores and forwards answers at once: AA or AE in original mode, CA or CE in
+    /// enhanced mode; `None` where the sender wants no answer to this outcome.
     pub fn accept_code(self, success: bool) -> Option<AckCode> {
         match self {
             Self::Original => Some(if success { AckCode::AA } else { AckCode::AE }),
@@ -152,10 +152,12 @@ impl<'h> Header<'h> {
     }
 }
 
-/// The acknowledgement of `original`, which need not be parsable: what can be read of its header is used, and nothing else of it.
+/// The acknowledgement of `original`, which need not be parsable: what can be read of its header is used, and
+/// nothing else of it.
 ///
-/// `error` becomes an ERR segment with its place: ERR-2 (ERL) from v2.5, ERR-1 (ELD) before. `text` is for people (MSA-3 before v2.7, ERR-8) and must
-/// hold no content of the message. `control_id` is the acknowledgement's own MSH-10 and `timestamp` its MSH-7 (`YYYYMMDDHHMMSS+ZZZZ`).
+/// `error` becomes an ERR segment with its place: ERR-2 (ERL) from v2.5, ERR-1 (ELD) before. `text` is for
+/// people (MSA-3 before v2.7, ERR-8) and must hold no content of the message. `control_id` is the
+/// acknowledgement's own MSH-10 and `timestamp` its MSH-7 (`YYYYMMDDHHMMSS+ZZZZ`).
 pub fn reply(
     original: &[u8],
     code: AckCode,

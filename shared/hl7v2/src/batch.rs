@@ -5,11 +5,13 @@ use memchr::memchr2;
 use crate::error::is_leading_noise;
 use crate::{CharacterSet, Error, ErrorCode};
 
-/// The messages in `bytes`, in their order: one, several one after another, or a batch or file with its headers and trailers.
+/// The messages in `bytes`, in their order: one, several one after another, or a batch or file with its
+/// headers and trailers.
 ///
-/// Each item is the bytes of one message, for [`crate::Message::parse`], or an error about what stands between messages. An error ends nothing: the
-/// messages after it still come. Trailers that count (BTS-1, FTS-1) are checked, and a header without its trailer is an error, because a file that
-/// was cut looks like that.
+/// Each item is the bytes of one message, for [`crate::Message::parse`], or an error about what stands
+/// between messages. An error ends nothing: the messages after it still come. Trailers that count (BTS-1,
+/// FTS-1) are checked, and a header without its trailer is an error, because a file that was cut looks like
+/// that.
 pub fn messages(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], Error>> {
     Messages { bytes, at: 0, file: None, batch: None, stray: false, ended: false }
 }

@@ -24,8 +24,8 @@ enum Kind {
 }
 
 impl CharacterSet {
-    /// The set that the repetitions of MSH-18 declare. Only the first is the default; the others can be switched to, which
-    /// matters for the Japanese sets, whose escape sequences stand in the text.
+    /// The set that the repetitions of MSH-18 declare. Only the first is the default; the others can be
+    /// switched to, which matters for the Japanese sets, whose escape sequences stand in the text.
     pub(crate) fn declared<'b>(repetitions: impl Iterator<Item = &'b [u8]>) -> Self {
         let mut first = None;
         for name in repetitions {
@@ -40,7 +40,8 @@ impl CharacterSet {
         Self(first.unwrap_or(Kind::Undeclared))
     }
 
-    /// UTF-16 is known by its bytes: a header in it is not readable otherwise. Returns the set and the length of the byte order mark.
+    /// UTF-16 is known by its bytes: a header in it is not readable otherwise. Returns the set and the length
+    /// of the byte order mark.
     pub(crate) fn utf16(bytes: &[u8]) -> Option<(Self, usize)> {
         match bytes {
             [0xFF, 0xFE, ..] => Some((Self(Kind::Encoding(UTF_16LE)), 2)),
@@ -82,7 +83,8 @@ impl CharacterSet {
             Kind::Undeclared => match str::from_utf8(bytes) {
                 Ok(text) => Ok((Decoded::Borrowed(text), self)),
                 Err(_) => {
-                    // The five bytes that Windows-1252 leaves undefined: what has them is some other set or binary.
+                    // The five bytes that Windows-1252 leaves undefined: what has them is some other set or
+                    // binary.
                     if let Some(at) = bytes.iter().position(|b| matches!(b, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D))
                     {
                         return Err(at);
@@ -152,7 +154,8 @@ pub(crate) enum Decoded<'a> {
     },
 }
 
-/// Line ends are the same byte in every set but UTF-16, so that lines can be decoded alone and offsets stay traceable.
+/// Line ends are the same byte in every set but UTF-16, so that lines can be decoded alone and offsets stay
+/// traceable.
 fn decode_lines(
     bytes: &[u8],
     decode: impl Fn(&[u8], &mut String) -> Result<(), usize>,

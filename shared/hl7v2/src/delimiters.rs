@@ -34,10 +34,12 @@ impl Default for Delimiters {
 }
 
 impl Delimiters {
-    /// Reads the delimiters of `header`, the bytes from the segment name (MSH, FHS or BHS) on, which start at byte `offset` of what was given.
+    /// Reads the delimiters of `header`, the bytes from the segment name (MSH, FHS or BHS) on, which start at
+    /// byte `offset` of what was given.
     ///
     /// # Errors
-    /// [`ErrorCode::HeaderTruncated`] if they are cut off, [`ErrorCode::DelimitersInvalid`] if they are not distinct punctuation or more than five.
+    /// [`ErrorCode::HeaderTruncated`] if they are cut off, [`ErrorCode::DelimitersInvalid`] if they are not
+    /// distinct punctuation or more than five.
     pub(crate) fn read(header: &[u8], offset: usize) -> Result<Self, Error> {
         let invalid = |field, at| Error::header(ErrorCode::DelimitersInvalid, field, offset + at);
         let Some(&field) = header.get(3) else {
@@ -83,7 +85,8 @@ impl Delimiters {
     /// The delimiters given as `MSH-1` and `MSH-2`, such as `'|'` and `"^~\\&"`.
     ///
     /// # Errors
-    /// [`ErrorCode::DelimitersInvalid`] if they are not distinct punctuation, or none or more than five in `encoding`.
+    /// [`ErrorCode::DelimitersInvalid`] if they are not distinct punctuation, or none or more than five in
+    /// `encoding`.
     pub fn new(field: char, encoding: &str) -> Result<Self, Error> {
         let header = format!("MSH{field}{encoding}{field}");
         Self::read(header.as_bytes(), 0)

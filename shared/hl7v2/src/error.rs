@@ -34,90 +34,114 @@ macro_rules! codes {
 codes! {
     /// No bytes, or white space only.
     Empty = "HL7-100", "the message is empty",
-        "Nothing but white space was received. Look at the sender's interface for an export that ran without data, and at \
-         whatever sits between it and this line for a step that drops the body.";
+        "Nothing but white space was received. Look at the sender's interface for an export that ran \
+         without data, and at whatever sits between it and this line for a step that drops the body.";
     /// The first segment is not MSH.
     HeaderMissing = "HL7-101", "the message does not start with an MSH segment",
-        "Every HL7 v2 message starts with MSH. Either the start of the message was lost, or the bytes are not HL7 v2 \
-         (XML-encoded HL7, a PDF, an HTTP error page). Capture one message at the sender and compare its first bytes.";
+        "Every HL7 v2 message starts with MSH. Either the start of the message was lost, or the bytes are \
+         not HL7 v2 (XML-encoded HL7, a PDF, an HTTP error page). Capture one message at the sender and \
+         compare its first bytes.";
     /// MSH ends before MSH-9.
     HeaderTruncated = "HL7-102", "the MSH segment is cut off",
-        "MSH ends before field 9, so neither the type of the message nor its control id can be known. The message was cut in transit \
-         or by a length limit at the sender: ask for a retransmission and look for that limit.";
+        "MSH ends before field 9, so neither the type of the message nor its control id can be known. The \
+         message was cut in transit or by a length limit at the sender: ask for a retransmission and look \
+         for that limit.";
     /// The delimiters in MSH-1 and MSH-2 cannot be used.
     DelimitersInvalid = "HL7-103", "the delimiters in MSH-1 and MSH-2 are unusable",
-        "MSH-1 and MSH-2 define the delimiters. They must be distinct, printable ASCII, and neither letters nor digits \
-         (HL7 v2.9, 2.5.4); almost every sender uses |^~\\&. A wrong one would split every field in the wrong place, so nothing \
-         is guessed. Correct the sender's encoding characters.";
+        "MSH-1 and MSH-2 define the delimiters. They must be distinct, printable ASCII, and neither \
+         letters nor digits (HL7 v2.9, 2.5.4); almost every sender uses |^~\\&. A wrong one would split \
+         every field in the wrong place, so nothing is guessed. Correct the sender's encoding characters.";
     /// MSH-9 is empty.
     MessageTypeMissing = "HL7-104", "MSH-9 (message type) is missing",
-        "MSH-9 says what the message is, for example ADT^A01^ADT_A01. Without it no rule can be chosen. Have the sender value MSH-9.";
+        "MSH-9 says what the message is, for example ADT^A01^ADT_A01. Without it no rule can be chosen. \
+         Have the sender value MSH-9.";
     /// MSH-10 is empty.
     ControlIdMissing = "HL7-105", "MSH-10 (message control id) is missing",
-        "MSH-10 identifies the message and is echoed in its acknowledgement; without it a sender cannot know what was accepted and a \
-         retransmission cannot be told from a new event. Have the sender value MSH-10 with something unique.";
+        "MSH-10 identifies the message and is echoed in its acknowledgement; without it a sender cannot \
+         know what was accepted and a retransmission cannot be told from a new event. Have the sender \
+         value MSH-10 with something unique.";
     /// A segment does not start with a name.
     SegmentNameInvalid = "HL7-106", "a segment does not start with a valid name",
-        "A segment name is an upper-case letter and two upper-case letters or digits, followed by the field separator. Most often a \
-         line break inside a value was not escaped as \\.br\\ and its rest became a line of its own, or the message was cut in the middle of a \
-         name. The error gives the position of the segment in the message and its byte offset.";
+        "A segment name is an upper-case letter and two upper-case letters or digits, followed by the \
+         field separator. Most often a line break inside a value was not escaped as \\.br\\ and its rest \
+         became a line of its own, or the message was cut in the middle of a name. The error gives the \
+         position of the segment in the message and its byte offset.";
     /// A NUL or another control character.
     ControlCharacter = "HL7-107", "a control character is inside the message",
-        "Only tab, form feed and line ends may occur below U+0020. A control character means binary data in a text field, a damaged transfer, or two \
-         frames run together. Binary content belongs in an ED value, in Base64.";
+        "Only tab, form feed and line ends may occur below U+0020. A control character means binary data \
+         in a text field, a damaged transfer, or two frames run together. Binary content belongs in an ED \
+         value, in Base64.";
     /// Bytes that the character set does not have.
     CharacterSetMismatch = "HL7-108", "bytes do not fit the character set of MSH-18",
-        "MSH-18 names a character set in which the bytes at this offset mean nothing (without MSH-18: they are neither UTF-8 nor Windows-1252). \
-         Decoding anyway would corrupt names and text. Correct MSH-18 at the sender, or the encoding that its interface writes.";
+        "MSH-18 names a character set in which the bytes at this offset mean nothing (without MSH-18: \
+         they are neither UTF-8 nor Windows-1252). Decoding anyway would corrupt names and text. Correct \
+         MSH-18 at the sender, or the encoding that its interface writes.";
     /// MSH is the only segment.
     SegmentsMissing = "HL7-109", "no segment follows MSH",
-        "A header alone carries no event. The message was cut after its first segment, or a segment terminator was lost so that \
-         the other segments became part of MSH.";
+        "A header alone carries no event. The message was cut after its first segment, or a segment \
+         terminator was lost so that the other segments became part of MSH.";
     /// More bytes than the limit.
     TooLarge = "HL7-110", "the message is larger than the limit",
-        "The message has more bytes than this line accepts. Large documents should be referred to (RP) rather than embedded; where they must be embedded, \
-         raise the limit and the topic's max.message.bytes together.";
+        "The message has more bytes than this line accepts. Large documents should be referred to (RP) \
+         rather than embedded; where they must be embedded, raise the limit and the topic's \
+         max.message.bytes together.";
     /// More segments than the limit.
     TooManySegments = "HL7-111", "the message has more segments than the limit",
-        "A message of so many segments is nearly always a loop at the sender or a file that was sent as one message. Split it or raise the limit.";
+        "A message of so many segments is nearly always a loop at the sender or a file that was sent as \
+         one message. Split it or raise the limit.";
     /// UTF-32, which no feed should use.
     EncodingUnsupported = "HL7-112", "the message is encoded in UTF-32",
         "UTF-32 is not accepted. Send UTF-8 and say so in MSH-18 (UNICODE UTF-8).";
     /// A second MSH in one message.
     HeaderRepeated = "HL7-113", "a second MSH segment is inside the message",
-        "Two messages were run together, so two patients could be mixed up; nothing of either is used. Look for a lost frame end (MLLP) or a batch \
-         that was sent as one message.";
+        "Two messages were run together, so two patients could be mixed up; nothing of either is used. \
+         Look for a lost frame end (MLLP) or a batch that was sent as one message.";
     /// A batch or file header where a message was expected.
     BatchNotMessage = "HL7-114", "a batch was given where one message was expected",
-        "The bytes start with FHS or BHS. Send batches to a door that splits them, or split them at the sender.";
+        "The bytes start with FHS or BHS. Send batches to a door that splits them, or split them at the \
+         sender.";
     /// BTS-1 differs from the number of messages.
     BatchCountMismatch = "HL7-201", "BTS-1 differs from the number of messages in the batch",
-        "The trailer counts a different number of messages than were found: some were lost or duplicated before the file was closed. The messages found \
-         were passed on; ask the sender to compare and to send what is missing.";
+        "The trailer counts a different number of messages than were found: some were lost or duplicated \
+         before the file was closed. The messages found were passed on; ask the sender to compare and to \
+         send what is missing.";
     /// FTS-1 differs from the number of batches.
     FileCountMismatch = "HL7-202", "FTS-1 differs from the number of batches in the file",
-        "The file's trailer counts a different number of batches than were found. The messages found were passed on; ask the sender to compare.";
+        "The file's trailer counts a different number of batches than were found. The messages found were \
+         passed on; ask the sender to compare.";
     /// A BHS without its BTS.
     BatchTrailerMissing = "HL7-203", "a batch has no BTS trailer",
-        "A batch was opened by BHS and never closed: the file is probably cut. The messages found were passed on, and the last may be incomplete.";
+        "A batch was opened by BHS and never closed: the file is probably cut. The messages found were \
+         passed on, and the last may be incomplete.";
     /// An FHS without its FTS.
     FileTrailerMissing = "HL7-204", "a file has no FTS trailer",
-        "The file was opened by FHS and never closed: it is probably cut, or was read while still being written. The messages found were passed on.";
+        "The file was opened by FHS and never closed: it is probably cut, or was read while still being \
+         written. The messages found were passed on.";
     /// A BTS or FTS without its header.
     TrailerUnexpected = "HL7-205", "a trailer closes what was never opened",
-        "BTS without BHS, or FTS without FHS: the start of the batch or file is missing, and perhaps messages with it.";
+        "BTS without BHS, or FTS without FHS: the start of the batch or file is missing, and perhaps \
+         messages with it.";
     /// Lines that belong to no message.
     ContentOutsideMessage = "HL7-206", "lines of the batch belong to no message",
-        "Between the headers and the first MSH there are lines that belong to nothing. Usually the start of a message was lost.";
+        "Between the headers and the first MSH there are lines that belong to nothing. Usually the start \
+         of a message was lost.";
     /// A frame exceeds the limit.
     FrameTooLarge = "HL7-301", "an MLLP frame is larger than the limit",
-        "The frame was discarded up to its end. Raise the limit, or look for a sender that never sends the end block (0x1C 0x0D).";
+        "The frame was discarded up to its end. Raise the limit, or look for a sender that never sends \
+         the end block (0x1C 0x0D).";
     /// Bytes between two frames.
     BytesOutsideFrame = "HL7-302", "bytes were received outside an MLLP frame",
-        "Every message on this port starts with 0x0B and ends with 0x1C 0x0D. The sender uses raw TCP or another protocol (HTTP, TLS on a plain port).";
+        "Every message on this port starts with 0x0B and ends with 0x1C 0x0D. The sender uses raw TCP or \
+         another protocol (HTTP, TLS on a plain port).";
     /// A frame without an end block.
     FrameUnterminated = "HL7-303", "an MLLP frame has no end block",
-        "A new frame began, or the connection closed, before 0x1C. The message was not complete and was not accepted; the sender must send it again.";
+        "A new frame began, or the connection closed, before 0x1C. The message was not complete and was \
+         not accepted; the sender must send it again.";
+    /// A terser path that cannot be read; carried by [`crate::PathError`].
+    PathInvalid = "HL7-401", "the path is not of the form SEG[n]-F[r].C.S",
+        "A path names a segment, a field and optionally a repetition, component and subcomponent, all \
+         counted from 1: PID-3[2].4.1, OBX[3]-5. Correct the path in the configuration or command that \
+         holds it.";
 }
 
 impl fmt::Display for ErrorCode {

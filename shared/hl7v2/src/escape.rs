@@ -12,8 +12,9 @@ const MAX_REPEAT: usize = 100;
 
 /// The plain text of the escaped `text`, as of a message in UTF-8.
 ///
-/// Delimiter escapes become the delimiters, `\X..\` its bytes, `\.br\`, `\.sp\` and `\.ce\` line feeds, `\.sk\` spaces; highlighting, indentation,
-/// word-wrap and locally defined (`\Z..\`) escapes are dropped; what is no escape stays as it is.
+/// Delimiter escapes become the delimiters, `\X..\` its bytes, `\.br\`, `\.sp\` and `\.ce\` line feeds,
+/// `\.sk\` spaces; highlighting, indentation, word-wrap and locally defined (`\Z..\`) escapes are dropped;
+/// what is no escape stays as it is.
 pub fn unescape<'t>(text: &'t str, delimiters: &Delimiters) -> Cow<'t, str> {
     decode(text, delimiters.escape, delimiters, CharacterSet::declared(std::iter::empty()))
 }
@@ -165,7 +166,8 @@ fn hex(digits: &str) -> Option<Vec<u8>> {
 
 /// `text` with delimiters, line ends and control characters escaped, so that it can stand as a value.
 ///
-/// [`unescape`] gives it back, with every line end as `\n`. A message without an escape character loses the delimiters to spaces.
+/// [`unescape`] gives it back, with every line end as `\n`. A message without an escape character loses the
+/// delimiters to spaces.
 pub fn escape<'t>(text: &'t str, delimiters: &Delimiters) -> Cow<'t, str> {
     let plain = |c: char| match u8::try_from(c) {
         Ok(byte) => !delimiters.contains(byte) && (byte >= 0x20 && byte != 0x7F || byte == b'\t'),

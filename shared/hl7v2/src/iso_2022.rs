@@ -96,7 +96,8 @@ pub(crate) fn decode_line(line: &[u8], out: &mut String) -> Result<(), usize> {
     }
 }
 
-/// How many bytes of `line` make the first `length` bytes of its text; escape sequences belong to what follows them.
+/// How many bytes of `line` make the first `length` bytes of its text; escape sequences belong to what
+/// follows them.
 pub(crate) fn source_length(line: &[u8], length: usize) -> usize {
     let mut set = Set::Ascii;
     let mut text = String::new();

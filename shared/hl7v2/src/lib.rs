@@ -1,11 +1,12 @@
 //! HL7 v2 syntax: messages, batches, escapes, MLLP framing and acknowledgements.
 //!
-//! [`Message`] parses without copying and decodes a value when it is asked for; [`batch`] cuts files and batches
-//! into messages; [`mllp`] frames them on a socket; [`ack`] answers them; [`Writer`] writes them. Nothing here
-//! reads a clock, opens a socket or panics on input, and no [`Error`] repeats a message's content.
+//! [`Message`] parses without copying and decodes a value when it is asked for; [`batch`] cuts files and
+//! batches into messages; [`mllp`] frames them on a socket; [`ack`] answers them; [`Writer`] writes them.
+//! Nothing here reads a clock, opens a socket or panics on input, and no [`Error`] repeats a message's
+//! content.
 //!
-//! The source is HL7 v2.9 chapter 2 (Control) and appendix C (MLLP), with the tolerance that feeds in the field
-//! need: see [`Message::parse`].
+//! The source is HL7 v2.9 chapter 2 (Control) and appendix C (MLLP), with the tolerance that feeds in the
+//! field need: see [`Message::parse`].
 //!
 //! ```
 //! # use wardstream_hl7v2 as hl7v2;

@@ -26,9 +26,9 @@ impl Default for Limits {
 
 /// A parsed message over the bytes it was parsed from.
 ///
-/// Parsing finds the segments and fields; repetitions, components and escapes are looked at only when asked for. The text is
-/// borrowed when the bytes are ASCII or UTF-8, and decoded once as a whole when they are not.
-/// `Debug` shows sizes, no content.
+/// Parsing finds the segments and fields; repetitions, components and escapes are looked at only when asked
+/// for. The text is borrowed when the bytes are ASCII or UTF-8, and decoded once as a whole when they are
+/// not. `Debug` shows sizes, no content.
 pub struct Message<'a> {
     raw: &'a [u8],
     pub(crate) text: Cow<'a, str>,
@@ -44,7 +44,8 @@ pub struct Message<'a> {
 struct Source {
     /// What was skipped before the text.
     base: usize,
-    /// Lines of a decoded text: (offset in the text, offset in the bytes after `base`). Empty if the text is borrowed.
+    /// Lines of a decoded text: (offset in the text, offset in the bytes after `base`). Empty if the text is
+    /// borrowed.
     lines: Vec<(usize, usize)>,
 }
 
@@ -59,9 +60,10 @@ pub(crate) struct SegmentSpan {
 impl<'a> Message<'a> {
     /// Parses one message with the default [`Limits`].
     ///
-    /// Accepted although unusual: `\n` or `\r\n` between segments, blank lines, white space, a byte order mark or MLLP's frame bytes around
-    /// the message, line feeds inside a value when segments end in `\r`, missing encoding characters after the first, an unknown or absent MSH-18 (UTF-8 if
-    /// the bytes are, else Windows-1252), an absent MSH-12, and any Z-segment.
+    /// Accepted although unusual: `\n` or `\r\n` between segments, blank lines, white space, a byte order
+    /// mark or MLLP's frame bytes around the message, line feeds inside a value when segments end in `\r`,
+    /// missing encoding characters after the first, an unknown or absent MSH-18 (UTF-8 if the bytes are, else
+    /// Windows-1252), an absent MSH-12, and any Z-segment.
     ///
     /// # Errors
     /// [`Error`] with one of the codes `HL7-100` to `HL7-114`.
@@ -378,7 +380,8 @@ fn starts_segment(line: &[u8], separator: u8) -> bool {
     line.get(..3).is_some_and(is_segment_name) && line.get(3).is_none_or(|b| *b == separator)
 }
 
-/// Where the segment that starts at `at` ends. Where segments end in `\r`, a `\n` that no segment follows is content.
+/// Where the segment that starts at `at` ends. Where segments end in `\r`, a `\n` that no segment follows is
+/// content.
 fn end_of_segment(bytes: &[u8], at: usize, separator: u8, returns: bool) -> usize {
     let mut from = at;
     while let Some(found) = memchr2(b'\r', b'\n', &bytes[from..]) {

@@ -22,8 +22,9 @@ pub fn encode(message: &[u8]) -> Vec<u8> {
 
 /// Cuts a stream into frames.
 ///
-/// Tolerated: a missing `\r` after the end block, and white space, NUL or empty frames between frames (keep-alives). Anything else between
-/// frames is one error, and the decoder goes on at the next start block. Memory is bounded by the limit plus what is pushed at once.
+/// Tolerated: a missing `\r` after the end block, and white space, NUL or empty frames between frames
+/// (keep-alives). Anything else between frames is one error, and the decoder goes on at the next start block.
+/// Memory is bounded by the limit plus what is pushed at once.
 #[derive(Debug)]
 pub struct Decoder {
     max_bytes: usize,
@@ -112,8 +113,8 @@ impl Decoder {
     /// The next frame's content; `None` until more bytes are pushed.
     ///
     /// # Errors
-    /// [`ErrorCode::FrameTooLarge`], [`ErrorCode::BytesOutsideFrame`] or [`ErrorCode::FrameUnterminated`], with the offset in the stream. The decoder
-    /// can go on after each.
+    /// [`ErrorCode::FrameTooLarge`], [`ErrorCode::BytesOutsideFrame`] or [`ErrorCode::FrameUnterminated`],
+    /// with the offset in the stream. The decoder can go on after each.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, Error> {
         self.ready.pop_front().transpose()
     }

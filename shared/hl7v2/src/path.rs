@@ -9,8 +9,8 @@ use crate::error::is_segment_name;
 
 /// A place in a message: segment (and which of that name), field, repetition, component, subcomponent.
 ///
-/// Written `SEG[i]-F[r].C.S`; all numbers count from 1, and what is left out is 1. `PID-5.1`, `OBX[3]-5`, `PID-3[2].4.2`. A hyphen
-/// may stand for a full stop (`PID-5-1`) and parentheses for brackets.
+/// Written `SEG[i]-F[r].C.S`; all numbers count from 1, and what is left out is 1. `PID-5.1`, `OBX[3]-5`,
+/// `PID-3[2].4.2`. A hyphen may stand for a full stop (`PID-5-1`) and parentheses for brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Path {
     segment: String,
@@ -32,7 +32,7 @@ pub struct PathError {
 impl PathError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
-        "HL7-401"
+        crate::ErrorCode::PathInvalid.code()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Views into a message: segment, field, repetition, component, subcomponent.
 //!
-//! All numbers count from 1, as in the standard. What is absent reads as an empty view, so that a chain of accesses needs no checks.
-//! The null value `""` (delete what you have) is no text: `text()` of it is empty and `is_null()` is true.
+//! All numbers count from 1, as in the standard. What is absent reads as an empty view, so that a chain of
+//! accesses needs no checks. The null value `""` (delete what you have) is no text: `text()` of it is empty
+//! and `is_null()` is true.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -146,7 +147,8 @@ macro_rules! value {
                 self.text.as_bytes()
             }
 
-            /// All of it decoded, the delimiters inside standing for themselves: for text whose sender did not escape them.
+            /// All of it decoded, the delimiters inside standing for themselves: for text whose sender did
+            /// not escape them.
             pub fn full_text(&self) -> Cow<'s, str> {
                 decode(self.message, self.text, self.literal)
             }
@@ -252,7 +254,8 @@ impl<'s> Field<'s> {
         count(self.text, self.separator())
     }
 
-    /// Byte offset in the bytes that were parsed. Reads the segment up to here where the message is neither ASCII nor UTF-8.
+    /// Byte offset in the bytes that were parsed. Reads the segment up to here where the message is neither
+    /// ASCII nor UTF-8.
     pub fn offset(&self) -> usize {
         self.message.source_offset(self.start)
     }

@@ -1,6 +1,7 @@
 //! HL7 table 0354: the abstract structure of a message code and trigger event.
 
-/// The structure of `code` and `event` where it differs from `CODE_EVENT` or the event is absent; `None` if the table does not say.
+/// The structure of `code` and `event` where it differs from `CODE_EVENT` or the event is absent; `None` if
+/// the table does not say.
 ///
 /// ```
 /// # use wardstream_hl7v2 as hl7v2;

@@ -9,8 +9,8 @@ use crate::{Delimiters, escape};
 /// let mut writer = hl7v2::Writer::message(hl7v2::Delimiters::default());
 /// writer.text("LAB").text("NORTH").skip(4).components(&["ADT", "A01"]).text("42").text("P").text("2.5");
 /// writer.segment("PID").text("1").skip(1).raw("7001^^^NORTH^MR").skip(1).components(&["ROE", "ANN & CO"]);
-/// let bytes = writer.finish();
-/// assert_eq!(bytes, b"MSH|^~\\&|LAB|NORTH|||||ADT^A01|42|P|2.5\rPID|1||7001^^^NORTH^MR||ROE^ANN \\T\\ CO\r");
+/// let bytes = writer.finish(); assert_eq!(bytes,
+/// b"MSH|^~\\&|LAB|NORTH|||||ADT^A01|42|P|2.5\rPID|1||7001^^^NORTH^MR||ROE^ANN \\T\\ CO\r");
 /// ```
 #[derive(Debug, Clone)]
 pub struct Writer {
@@ -66,7 +66,8 @@ impl Writer {
         self.raw(&field)
     }
 
-    /// `values` escaped and joined by `separator`, without trailing empty ones: the text of a field for [`Writer::raw`].
+    /// `values` escaped and joined by `separator`, without trailing empty ones: the text of a field for
+    /// [`Writer::raw`].
     pub fn joined(&self, values: &[&str], separator: Option<u8>) -> String {
         let count = values.iter().rposition(|value| !value.is_empty()).map_or(0, |last| last + 1);
         let mut out = String::new();

@@ -1,4 +1,5 @@
-//! Every message of the corpus is read, with each kind of line end. The corpus is not part of the tree: `WARDSTREAM_CORPUS` names its folder.
+//! Every message of the corpus is read, with each kind of line end. The corpus is not part of the tree:
+//! `WARDSTREAM_CORPUS` names its folder.
 
 use std::error::Error;
 use std::fs;
