@@ -49,7 +49,7 @@ fn the_same_seed_gives_the_same_bytes() {
 fn undamaged_messages_parse_and_say_what_they_are() {
     let mut control_ids = BTreeSet::new();
     for FeedMessage { key, bytes, truth } in undamaged() {
-        let message = Message::parse(&bytes).unwrap_or_else(|e| panic!("{}: {e}", truth.kind));
+        let message = Message::parse(bytes).unwrap_or_else(|e| panic!("{}: {e}", truth.kind));
         let (code, event, structure) = truth.kind.message_type();
         assert_eq!((message.message_code().as_ref(), message.trigger_event().as_ref()), (code, event));
         assert_eq!(message.structure(), structure);
@@ -85,7 +85,7 @@ fn every_kind_is_there_in_its_share() {
 #[test]
 fn planted_identifiers_are_in_the_message() {
     for FeedMessage { bytes, truth, .. } in undamaged() {
-        let message = Message::parse(&bytes).unwrap();
+        let message = Message::parse(bytes).unwrap();
         let text = text_of(&message);
         assert!(truth.identifiers.len() >= 9, "{}", truth.kind);
         for identifier in truth.identifiers.iter().chain(&truth.staff) {
@@ -118,7 +118,7 @@ fn critical_values_are_few_and_flagged() {
         if truth.kind != Kind::LabResult {
             continue;
         }
-        let message = Message::parse(&bytes).unwrap();
+        let message = Message::parse(bytes).unwrap();
         let flags: Vec<String> = message.all("OBX").map(|s| s.field(8).text().into_owned()).collect();
         let found = flags.iter().any(|f| f == "HH" || f == "LL");
         assert_eq!(found, truth.critical);
@@ -208,7 +208,7 @@ fn a_patients_stay_is_coherent() {
     // papers after the discharge.
     let mut open: BTreeMap<String, bool> = BTreeMap::new();
     for FeedMessage { bytes, truth, .. } in undamaged() {
-        let message = Message::parse(&bytes).unwrap();
+        let message = Message::parse(bytes).unwrap();
         let visit = message.query("PV1-19").unwrap().unwrap_or_default();
         match truth.kind {
             Kind::Referral | Kind::Appointment | Kind::Vaccination => {}
