@@ -411,10 +411,8 @@ impl Builder {
             let sure = !token.is(AMBIGUOUS | STOP | WARD) && word.chars().count() > 2;
             let plain = unaccented(&word);
             for part in word.split(['-', '\'', '’']).filter(|part| part.chars().count() > 2) {
-                let flags = lexicon::flags(part);
-                self.names
-                    .entry(part.to_owned())
-                    .or_insert(flags & (AMBIGUOUS | STOP | WARD) == 0 && part.chars().count() > 3);
+                let sure = lexicon::flags(part) & (AMBIGUOUS | STOP | WARD | lexicon::PARTICLE) == 0;
+                self.names.entry(part.to_owned()).or_insert(sure);
             }
             if plain != word {
                 self.names.insert(plain, sure);

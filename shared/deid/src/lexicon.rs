@@ -23,6 +23,8 @@ pub(crate) const CREDENTIAL: u16 = 1 << 7;
 pub(crate) const RELATION: u16 = 1 << 8;
 /// Verb whose subject is a person.
 pub(crate) const PERSON_VERB: u16 = 1 << 9;
+/// Verb by which a person gives an account; what stands before it is a person even when unknown.
+pub(crate) const SPEECH: u16 = 1 << 13;
 /// Lower-case particle inside a surname.
 pub(crate) const PARTICLE: u16 = 1 << 10;
 /// Verb that with `by`, `with` or `to` takes a person.
@@ -42,6 +44,8 @@ const PERSON_VERBS: &str = "is was has had reports reported states stated denies
                             complained came comes went returns returned notes noted lives lived works worked called calls wants \
                             wanted endorses describes described admits agrees agreed felt feels tolerated underwent takes took \
                             asked tells told does did will can received";
+const SPEECH_VERBS: &str = "reports reported states stated denies denied says said complains complained endorses endorsed admits \
+                            agrees agreed wants tells told takes lives works smokes drinks";
 const PARTICLES: &str =
     "van der den de la le von del della di da dos das du ter ten bin ibn al el y e san st mac";
 const ACTIONS: &str = "seen evaluated referred followed signed dictated reviewed performed examined treated managed discussed spoke \
@@ -62,6 +66,7 @@ static WORDS: LazyLock<HashMap<String, u16>> = LazyLock::new(|| {
         (CREDENTIALS, CREDENTIAL),
         (RELATIONS, RELATION),
         (PERSON_VERBS, PERSON_VERB),
+        (SPEECH_VERBS, SPEECH),
         (PARTICLES, PARTICLE),
         (ACTIONS, ACTION),
     ];
@@ -71,6 +76,10 @@ static WORDS: LazyLock<HashMap<String, u16>> = LazyLock::new(|| {
                 *words.entry(word.to_owned()).or_default() |= flag;
             }
         }
+    }
+    // A word of the ambiguous list is a name of one sort or the other.
+    for flags in words.values_mut().filter(|flags| **flags & (AMBIGUOUS | GIVEN) == AMBIGUOUS) {
+        *flags |= SURNAME;
     }
     words
 });

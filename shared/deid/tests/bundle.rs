@@ -1,5 +1,7 @@
 //! Bundles: every treatment, validity of what is left, pseudonyms, vault, failing closed.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where a value is not as expected")]
+
 use std::sync::Arc;
 
 use base64::Engine as _;

@@ -148,7 +148,10 @@ pub(crate) fn merge(text: &str, mut candidates: Vec<Candidate>) -> Vec<Candidate
                 && candidate.kind == Kind::Name
                 && between.is_some_and(|gap| matches!(gap, " " | ", " | "," | "-" | ". " | "  "));
             if candidate.start < last.end || joined_names {
-                let better = length > *longest || (length == *longest && candidate.layer < last.layer);
+                let better = length > *longest
+                    || (length == *longest
+                        && (candidate.layer < last.layer
+                            || (candidate.layer == last.layer && candidate.score > last.score)));
                 if better {
                     (last.kind, last.layer, *longest) = (candidate.kind, candidate.layer, length);
                 }

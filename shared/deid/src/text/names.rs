@@ -4,8 +4,8 @@ use super::tokens::{Shape, Token};
 use super::{Candidate, Layer};
 use crate::Kind;
 use crate::lexicon::{
-    ACTION, AMBIGUOUS, CREDENTIAL, EPONYM, EPONYM_FOLLOW, GIVEN, PARTICLE, PERSON_VERB, RELATION, STOP,
-    SURNAME, TITLE,
+    ACTION, AMBIGUOUS, CREDENTIAL, EPONYM, EPONYM_FOLLOW, GIVEN, PARTICLE, PERSON_VERB, RELATION, SPEECH,
+    STOP, SURNAME, TITLE,
 };
 
 /// The longest name, in words.
@@ -59,7 +59,8 @@ impl Words<'_> {
     /// Written and placed as a name may be.
     fn namelike(&self, index: usize) -> bool {
         self.at(index).is_some_and(|token| {
-            (token.capitalised() && (!token.is(STOP | CREDENTIAL | TITLE) || token.is(GIVEN | SURNAME)))
+            (token.capitalised()
+                && (!token.is(STOP | CREDENTIAL | TITLE) || token.is(GIVEN | SURNAME | AMBIGUOUS)))
                 || token.shape == Shape::Initial
         })
     }
@@ -72,8 +73,8 @@ impl Words<'_> {
             if end > start {
                 let before = &self.tokens[end - 1];
                 let joined = match self.gap_before(end) {
-                    " " | "  " | "-" => true,
-                    ". " | "." | ".  " => before.shape == Shape::Initial || before.end - before.start <= 2,
+                    " " | "-" => true,
+                    ". " | "." => before.shape == Shape::Initial || before.text(self.text) == "St",
                     ", " | "," if commas == 0 => {
                         commas += 1;
                         true
@@ -143,6 +144,7 @@ pub(crate) fn find(words: &Words<'_>, out: &mut Vec<Candidate>) {
         }
         if token.shape == Shape::Title || token.shape == Shape::Upper {
             as_subject(words, index, out);
+            before_speech(words, index, out);
             by_list(words, index, out);
         }
     }
@@ -185,7 +187,9 @@ fn after_title(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
         }
         return;
     }
-    if ordinary && (next.is(STOP) || next.shape == Shape::Upper && title.shape != Shape::Upper) {
+    let upper_name = next.is(GIVEN | SURNAME) && words.run(index + 1, false) > index + 2;
+    if ordinary && (next.is(STOP) || next.shape == Shape::Upper && title.shape != Shape::Upper && !upper_name)
+    {
         return;
     }
     let mut from = index + 1;
@@ -304,12 +308,18 @@ fn after_action(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
     let Some(first) = words.at(from) else { return };
     if words.gap_before(from) != " "
         || first.is(TITLE | STOP)
-        || !matches!(first.shape, Shape::Title | Shape::Initial)
+        || !matches!(first.shape, Shape::Title | Shape::Initial | Shape::Upper)
     {
         return;
     }
     let to = words.run(from, false);
-    if words.any(from, to, GIVEN | SURNAME) && !words.is_eponym(to.saturating_sub(1)) {
+    // Departments are written in capitals as well: "discussed with NICU".
+    if first.shape == Shape::Upper && to < from + 2 {
+        return;
+    }
+    // "discussed with Krista, her husband"
+    let apposed = words.gap_before(to) == ", " && matches!(words.lower(to).as_str(), "her" | "his" | "their");
+    if (apposed || words.any(from, to, GIVEN | SURNAME)) && !words.is_eponym(to.saturating_sub(1)) {
         words.push(out, from, to, Layer::Pattern, 0.85);
     }
 }
@@ -323,27 +333,85 @@ fn as_subject(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
     if to == index {
         return;
     }
-    let rest = &words.text[words.tokens[to - 1].end..];
+    let last = &words.tokens[to - 1];
+    // "C-Section", "Briefly, a 16-year-old".
+    let known = words.any(index, to, GIVEN | SURNAME);
+    let word = last.text(words.text);
+    if !known && (word.contains('-') || word.ends_with("ly") || to == index + 1 && last.shape == Shape::Upper)
+    {
+        return;
+    }
+    let rest = &words.text[last.end..];
     let rest = rest.strip_prefix(',').unwrap_or(rest);
     let rest = [" is ", " was ", " "].iter().find_map(|verb| rest.strip_prefix(verb)).unwrap_or(rest);
     let rest = ["a ", "an ", "the "].iter().find_map(|article| rest.strip_prefix(article)).unwrap_or(rest);
+    let rest =
+        ["pleasant ", "very pleasant "].iter().find_map(|word| rest.strip_prefix(word)).unwrap_or(rest);
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let age = rest.get(digits..).unwrap_or("").trim_start_matches(['-', ' ']);
-    if (1..=3).contains(&digits)
-        && ["year", "yr", "y.o", "y/o", "yo ", "month", "week", "day-old"]
-            .iter()
-            .any(|unit| age.starts_with(unit))
-    {
+    let aged = ["year", "yr", "month", "week", "day"].iter().any(|unit| age.starts_with(unit))
+        && age.char_indices().nth(12).map_or(age, |(end, _)| &age[..end]).contains("old");
+    let brief = ["y.o", "y/o", "yo ", "yo,", "yo."].iter().any(|unit| age.starts_with(unit));
+    if (1..=3).contains(&digits) && (aged || brief) {
         words.push(out, index, to, Layer::Pattern, 0.85);
+    }
+}
+
+/// An unknown word with a known one: "Qwerty, James was", "Briana Q. Smith".
+fn before_known(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
+    let token = &words.tokens[index];
+    if token.is(STOP | TITLE | CREDENTIAL | RELATION) || token.end - token.start < 3 {
+        return;
+    }
+    let like = |i: usize| {
+        words.at(i).filter(|next| next.shape == token.shape && !next.is(STOP) && !words.is_eponym(i))
+    };
+    let gap = words.gap_before(index + 1);
+    let reversed = gap == ", "
+        && like(index + 1).is_some_and(|next| next.is(GIVEN) && !next.is(AMBIGUOUS))
+        && (words.opens(index) || words.gap_before(index) == " ")
+        && words.gap_before(index + 2) != ", ";
+    if reversed {
+        words.push(out, index, words.run(index + 1, false), Layer::List, 0.7);
+        return;
+    }
+    let initial = gap == " "
+        && words.at(index + 1).is_some_and(|next| next.shape == Shape::Initial)
+        && words.gap_before(index + 2) == ". "
+        && like(index + 2).is_some_and(|next| next.is(SURNAME));
+    if initial {
+        words.push(out, index, index + 3, Layer::List, 0.75);
+    } else if gap == " "
+        && token.shape == Shape::Title
+        && like(index + 1).is_some_and(|next| next.is(SURNAME) && !next.is(AMBIGUOUS | EPONYM | GIVEN))
+        && !words.text[token.start..].starts_with("New ")
+    {
+        // "Briana Hernandez"
+        words.push(out, index, index + 2, Layer::List, 0.6);
+    }
+}
+
+/// "Ashlee denies pain", "Miller reports that": whoever gives an account is a person.
+fn before_speech(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
+    let token = &words.tokens[index];
+    let speaks = words.gap_before(index + 1) == " "
+        && words.at(index + 1).is_some_and(|next| next.shape == Shape::Lower && next.is(SPEECH));
+    let person = token.shape == Shape::Title
+        && !token.is(STOP | RELATION | TITLE | CREDENTIAL)
+        && token.end - token.start > 2;
+    let word = token.text(words.text);
+    if speaks && person && !word.contains('-') && !word.ends_with("ly") {
+        words.push(out, index, index + 1, Layer::Pattern, 0.7);
     }
 }
 
 fn by_list(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
     let token = &words.tokens[index];
-    if !token.is(GIVEN | SURNAME) || (token.is(STOP) && !token.is(AMBIGUOUS)) {
+    if !token.is(GIVEN | SURNAME) {
+        before_known(words, index, out);
         return;
     }
-    if words.is_eponym(index) {
+    if (token.is(STOP) && !token.is(AMBIGUOUS)) || words.is_eponym(index) {
         return;
     }
     let upper = token.shape == Shape::Upper;
@@ -362,7 +430,7 @@ fn by_list(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
                 && if token.is(AMBIGUOUS) || upper {
                     known && !(upper && token.is(AMBIGUOUS) && words.any(index + 1, to, AMBIGUOUS))
                 } else {
-                    !last.is(STOP)
+                    !last.is(STOP) || last.is(AMBIGUOUS)
                 }
         };
         if surname {
@@ -371,7 +439,7 @@ fn by_list(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
         }
     }
     // "Smith, Mary", "SMITH, MARY A"
-    if token.is(SURNAME) && matches!(gap, ", " | ",") && next.is_some_and(|n| same_case(n) && n.is(GIVEN)) {
+    if matches!(gap, ", " | ",") && next.is_some_and(|n| same_case(n) && n.is(GIVEN)) {
         let ambiguous = token.is(AMBIGUOUS) && next.is_some_and(|n| n.is(AMBIGUOUS));
         if !ambiguous {
             let mut to = words.run(index + 1, false).max(index + 2);
@@ -389,10 +457,7 @@ fn by_list(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
     {
         from -= 1;
     }
-    if from < index
-        && token.is(SURNAME)
-        && (!token.is(AMBIGUOUS) || !words.opens(from) || words.gap_before(index) == ".")
-    {
+    if from < index && token.is(SURNAME) && (!token.is(AMBIGUOUS) || words.gap_before(index) == ".") {
         let vitamin = from > 0 && words.lower(from - 1) == "vitamin";
         if !vitamin {
             words.push(out, from, index + 1, Layer::List, 0.75);

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use super::{Candidate, Layer};
-use crate::Kind;
+use crate::{Kind, lexicon};
 
 /// What a text must contain for a pattern to be worth running.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Pattern {
 }
 
 fn identifier(captures: &Captures<'_>) -> Option<(usize, usize)> {
-    let found = captures.name("id").or_else(|| captures.get(0))?;
+    let found = captures.name("id").or_else(|| captures.name("id2")).or_else(|| captures.get(0))?;
     Some((found.start(), found.end()))
 }
 
@@ -245,9 +245,26 @@ pub(crate) fn tail(text: &str, bytes: usize) -> &str {
     &text[from..]
 }
 
-/// A plate has digits and letters or follows the word "plate"; "plate 12" in orthopaedics is hardware.
-fn plate(found: &str, _: &str, _: &str) -> bool {
-    found.bytes().any(|b| b.is_ascii_digit()) && found.len() >= 5
+/// A plate has digits and letters or is spoken of with a vehicle; "plate 12" in orthopaedics is hardware.
+fn plate(found: &str, before: &str, after: &str) -> bool {
+    let lower = tail(before, 70).to_lowercase();
+    let vehicle = ["vehicle", "vin", "license", "licence", "car ", "truck", "registration", "tag"];
+    let letters = found.bytes().any(|b| b.is_ascii_alphabetic());
+    found.len() >= 4
+        && found.bytes().any(|b| b.is_ascii_digit())
+        && (letters || vehicle.iter().any(|word| lower.contains(word)))
+        && !continued(after, &['.'])
+}
+
+/// Not the word after "username" in running text.
+fn user(found: &str, _: &str, _: &str) -> bool {
+    let lower = found.to_lowercase();
+    found.len() > 2
+        && lexicon::flags(&lower) & lexicon::STOP == 0
+        && !matches!(
+            lower.as_str(),
+            "and" | "field" | "password" | "not" | "are" | "must" | "page" | "screen" | "information"
+        )
 }
 
 fn room(found: &str, _: &str, after: &str) -> bool {
@@ -272,7 +289,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     use Needs::{At, Colon, Digit, Dot, Nothing};
     let p = pattern;
     // A value: letters, digits and separators, with at least one digit.
-    const V: &str = r"(?P<id>[A-Za-z]{0,5}[-/. ]?\d[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+)*)";
+    const V: &str = r"(?P<id>(?:[A-Za-z]{0,5}[-/.]?|(?-i:[A-Z]{1,5}) )\d[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+)*)";
     // What may stand between a label and its value.
     const S: &str = r"(?:\s*(?:number|num|no|nr|id|identifier|code|#|:|=|\.|is|was|of|are|\(|-)){0,4}\s*";
     let label = |kind: Kind, score: f32, words: &str| {
@@ -404,7 +421,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             Kind::Vehicle,
             0.9,
             Digit,
-            r"(?i)\b(?:license plates?|licence plates?|number plate|plate (?:number|no|#)|plates?:|tag (?:number|no|#)|registration (?:number|no|#)|vehicle (?:id|tag|plate|registration))(?:\s*(?:number|no|#|:|is|was|reads?|\.)){0,3}\s*(?P<id>[A-Z0-9]{1,4}(?:[- ]?[A-Z0-9]{2,5}){1,2})\b",
+            r"\b(?i:license plates?|licence plates?|number plate|plates?|tag (?:number|no|#)|registration (?:number|no|#)|vehicle (?:id|tag|plate|registration))(?i:\s*(?:number|no|#|:|is|was|reads?|\.)){0,3}\s*(?P<id>[A-Z0-9]{1,4}(?:[- ]?[A-Z0-9]{2,6})?)\b",
             plate,
         ),
         // (M)
@@ -447,8 +464,8 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             Kind::Other,
             0.85,
             Nothing,
-            r"(?i)\b(?:user ?name|user ?id|login|log-in|screen ?name|handle|skype|twitter|instagram|facebook|portal id)(?:\s*(?:id|name|is|:|#|=)){1,3}\s*(?P<id>@?[\w.-]*[A-Za-z0-9_])",
-            |found, before, _| found.len() > 2 && tail(before, 4).ends_with([' ', ':', '=', '#', '@']),
+            r"(?i)\b(?:(?:user ?name|user ?id|screen ?name|portal id)(?:\s*(?:is|:|#|=)){0,2}|(?:login|log-in|logon|handle|skype|twitter|instagram|facebook)(?:\s*(?:id|name|is|:|#|=)){1,3})\s+(?P<id>@?[\w.-]*[A-Za-z0-9_])|\b(?:user ?name|user ?id|login)[:=](?P<id2>@?[\w.-]*[A-Za-z0-9_])",
+            user,
         ),
         p(
             Kind::Other,

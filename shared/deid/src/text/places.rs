@@ -7,7 +7,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use super::patterns::{Contains, Needs, Pattern, any, pattern, tail};
 use super::{Candidate, Layer};
 use crate::Kind;
-use crate::lexicon::{self, GIVEN, STOP, WARD};
+use crate::lexicon::{self, AMBIGUOUS, GIVEN, STOP, WARD};
 
 const SUFFIX: &str = "Street|St|Avenue|Ave|Av|Road|Rd|Drive|Dr|Lane|Ln|Boulevard|Blvd|Court|Ct|Circle|Cir|Place|Pl|Way|Terrace|Ter|Terr|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Square|Sq|Loop|Alley|Plaza|Crossing|Xing|Run|Path|Pike|Turnpike|Tpke|Row|Point|Pt|Ridge|Rdg|Heights|Hts|Hill|Hills|Hollow|Grove|Glen|Green|Gardens?|Estates?|Extension|Expressway|Expy|Freeway|Falls|Ferry|Fields?|Flats?|Fords?|Forest|Forge|Fork|Fort|Gateway|Harbors?|Haven|Inlet|Islands?|Isle|Junctions?|Keys?|Knolls?|Lakes?|Landing|Lodge|Manors?|Meadows?|Mews|Mills?|Mission|Motorway|Mount|Mountains?|Neck|Orchard|Oval|Overpass|Parks?|Parkways?|Pass|Passage|Pines?|Plains?|Port|Ports|Prairie|Radial|Ramp|Ranch|Rapids?|Rest|River|Route|Rue|Shoals?|Shores?|Skyway|Springs?|Spurs?|Station|Stravenue|Stream|Summit|Throughway|Trace|Track|Trafficway|Tunnel|Underpass|Unions?|Valleys?|Via|Viaduct|Views?|Villages?|Ville|Vista|Walks?|Wall|Wells?|Brook|Brooks|Burgs?|Bypass|Camp|Canyon|Cape|Causeway|Centers?|Cliffs?|Club|Common|Commons|Corners?|Course|Coves?|Creek|Crescent|Cres|Crest|Curve|Dale|Dam|Divide|Bend|Bluffs?|Bottom|Branch|Bridge|Beach|Bayou|Annex|Arcade|Mall|Locks?|Light|Lights|Loaf|Land|Hollow|Squares|Streets|Roads|Drives|Courts|Circles|Trailer|Close";
 
@@ -31,7 +31,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             0.93,
             Digit,
             &format!(
-                r"\b\d{{1,6}}(?:-\d{{1,4}})?[A-Za-z]?\s+(?:(?:[NSEW]|North|South|East|West|NE|NW|SE|SW|N\.E|N\.W|S\.E|S\.W)\.?\s+)?(?:(?:{W}|\d{{1,3}}(?:st|nd|rd|th|ST|ND|RD|TH))\s+){{1,4}}(?:{SUFFIX})\b\.?(?:\s+(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?{unit}{tail_place}"
+                r"\b\d{{1,6}}(?:-\d{{1,4}})?[A-Za-z]?\s+(?:(?:[NSEW]|North|South|East|West|NE|NW|SE|SW|N\.E|N\.W|S\.E|S\.W)\.?\s+)?(?:(?:{W}|\d{{1,3}}(?:st|nd|rd|th|ST|ND|RD|TH))\s+){{1,4}}(?:{SUFFIX})s?\b\.?(?:\s+(?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?{unit}{tail_place}"
             ),
             street,
         ),
@@ -70,7 +70,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             Kind::Location,
             0.93,
             Digit,
-            r"\b(?:USS|USNS|USCGC|Unit|PSC|CMR)\s[A-Za-z0-9 ]{1,24},?\s*(?:Box \d+,?\s*)?(?:FPO|APO|DPO)\s(?:AA|AE|AP)\s\d{5}(?:-\d{4})?",
+            r"\b(?:US[A-Z]{1,4}|Unit|PSC|CMR)\s[A-Za-z0-9 ]{1,24},?\s*(?:Box \d+,?\s*)?(?:FPO|APO|DPO)\s(?:AA|AE|AP)\s\d{5}(?:-\d{4})?",
             any,
         ),
         p(
@@ -106,7 +106,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             0.9,
             Hash,
             &format!(
-                r"\b(?:{W}(?:,? (?:of|the|and|&|for|at|de|del|la) (?:the )?|, | |-)){{1,6}}(?:Hospitals?|Medical (?:Center|Centre|Group|Associates|Clinic|Office|Plaza|Park|College|Foundation|Institute)|Med(?:ical)? Ctr|Clinics?|Health ?(?:System|Center|Centre|Care|Services|Network|Partners|Plan)|Healthcare|Infirmary|Nursing (?:Home|Facility|Center)|(?:Skilled )?Nursing (?:&|and) Rehab(?:ilitation)?(?: Center)?|Rehab(?:ilitation)? (?:Center|Hospital|Institute|Facility)|Hospice|Surgery Center|Surgical (?:Center|Associates)|Surgicenter|Cancer (?:Center|Institute)|Heart (?:Center|Institute)|Eye (?:Center|Institute)|Pharmacy|Laborator(?:y|ies)|Labs?|Diagnostics|Imaging Center|Dialysis Center|Urgent Care|Family (?:Practice|Medicine|Physicians)|Physicians Group|Pediatrics|Orthop(?:a)?edics|Associates|Institute|Foundation|University|College|(?:High|Middle|Elementary|Primary|Public|Grammar) School|School|Academy|Church|Cathedral|Senior Living|Assisted Living|Retirement (?:Home|Community|Village|Center)|Manor|Care Center|Convalescent (?:Home|Center|Hospital)|Inc|LLC|Ltd|Corp|Corporation|Company|GmbH|PLC|Group|and Sons|Bank|Airlines?|Insurance|Penitentiary|Prison|Correctional (?:Facility|Center|Institution)|Police Department|Fire Department)\b\.?"
+                r"\b(?:{W}(?:,? (?:of|the|and|&|for|at|de|del|la) (?:the )?|, | |-)){{1,6}}(?:Hospitals?|Medical (?:Center|Centre|Group|Associates|Clinic|Office|Plaza|Park|College|Foundation|Institute)|Med(?:ical)? Ctr|Clinics?|Health ?(?:System|Center|Centre|Care|Services|Network|Partners|Plan)|Healthcare|Infirmary|Nursing (?:Home|Facility|Center)|(?:Skilled )?Nursing (?:&|and) Rehab(?:ilitation)?(?: Center)?|Rehab(?:ilitation)? (?:Center|Hospital|Institute|Facility)|Hospice|Surgery Center|Surgical (?:Center|Associates)|Surgicenter|Cancer (?:Center|Institute)|Heart (?:Center|Institute)|Eye (?:Center|Institute)|Pharmacy|Laborator(?:y|ies)|Labs?|Diagnostics|Imaging Center|Dialysis Center|Urgent Care|Family (?:Practice|Medicine|Physicians)|Physicians Group|Pediatrics|Orthop(?:a)?edics|Associates|Institute|Foundation|University|College|(?:High|Middle|Elementary|Primary|Public|Grammar) School|School|Academy|Church|Cathedral|Senior Living|Assisted Living|Retirement (?:Home|Community|Village|Center)|Manor|Care Center|Convalescent (?:Home|Center|Hospital)|Inc|LLC|Ltd|Corp|Corporation|Company|GmbH|PLC|Group|and Sons|Bank|Airlines?|Insurance|Penitentiary|Prison|Correctional (?:Facility|Center|Institution)|Police Department|Fire Department)\b"
             ),
             facility,
         ),
@@ -129,7 +129,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             0.8,
             Hash,
             &format!(
-                r"(?i:\b(?:works?|worked|working|employed|employment|employee|job|career|volunteers?|intern)\s(?:(?:as|an?|the|in|full[- ]time|part[- ]time|currently|\w+)\s){{0,4}}?(?:at|for|by|with)\s(?:the\s)?)(?P<id>{W}(?:(?: |-| & | and | of ){W}){{0,4}})"
+                r"(?i:\b(?:works?|worked|working|employed|employment|employee|job|career|volunteers?|intern)\s(?:(?:as|an?|the|in|full[- ]time|part[- ]time|currently|\w+)\s){{0,4}}?(?:at|for|by|with)\s(?:the\s)?)(?P<id>{W}(?:(?: |-| & | of ){W}){{0,3}}(?:(?:, {W}){{0,2}},? and {W}(?: {W})?)?)"
             ),
             employer,
         ),
@@ -297,7 +297,7 @@ fn street(found: &str, before: &str, _: &str) -> bool {
         && first.get(1).is_some_and(|word| {
             let flags = lexicon::flags(word);
             flags & STOP == 0
-                || flags & GIVEN != 0
+                || flags & (GIVEN | AMBIGUOUS) != 0
                 || matches!(
                     word.as_str(),
                     "first"
@@ -343,16 +343,13 @@ fn city(found: &str, _: &str, _: &str) -> bool {
 
 /// A country is larger than a state and stays.
 fn residence(found: &str, _: &str, _: &str) -> bool {
-    const COUNTRIES: [&str; 40] = [
+    const COUNTRIES: [&str; 37] = [
         "mexico",
         "canada",
         "china",
         "india",
         "vietnam",
         "philippines",
-        "korea",
-        "south",
-        "north",
         "japan",
         "england",
         "uk",
@@ -385,6 +382,18 @@ fn residence(found: &str, _: &str, _: &str) -> bool {
         "usa",
         "united",
     ];
+    let compound = [
+        "South Korea",
+        "North Korea",
+        "South Africa",
+        "South America",
+        "Saudi Arabia",
+        "El Salvador",
+        "New Zealand",
+    ];
+    if compound.iter().any(|country| found.starts_with(country)) {
+        return false;
+    }
     words(found).next().is_some_and(|word| {
         !COUNTRIES.contains(&word.as_str())
             && (proper_word(&word) || word == "new" || word == "st" || word == "los")
