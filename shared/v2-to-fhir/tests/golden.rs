@@ -25,4 +25,17 @@ macro_rules! golden {
     };
 }
 
-golden!(adt_a01, adt_a40, oru_r01, oru_r01_radiology, orm_o01, oml_o21, mdm_t02, siu_s12, ref_i12, vxu_v04);
+golden!(
+    adt_a01,
+    adt_a40,
+    oru_r01,
+    oru_r01_radiology,
+    orm_o01,
+    oml_o21,
+    mdm_t02,
+    siu_s12,
+    ref_i12,
+    vxu_v04,
+    rde_o11,
+    oul_r22,
+);

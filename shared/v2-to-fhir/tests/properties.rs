@@ -5,7 +5,7 @@ mod check;
 use proptest::prelude::*;
 use wardstream_v2_to_fhir::{Options, convert, patient_identity};
 
-const MESSAGES: [&str; 10] = [
+const MESSAGES: [&str; 12] = [
     include_str!("messages/adt_a01.hl7"),
     include_str!("messages/adt_a40.hl7"),
     include_str!("messages/oru_r01.hl7"),
@@ -16,6 +16,8 @@ const MESSAGES: [&str; 10] = [
     include_str!("messages/siu_s12.hl7"),
     include_str!("messages/ref_i12.hl7"),
     include_str!("messages/vxu_v04.hl7"),
+    include_str!("messages/rde_o11.hl7"),
+    include_str!("messages/oul_r22.hl7"),
 ];
 
 /// What feeds are seen to send where it does not belong.
