@@ -184,7 +184,7 @@ impl Feed {
     fn visit(&mut self, patient: usize, class: &'static str) -> Visit {
         let facility = &self.facilities[self.patients[patient].facility];
         let wards: &[&'static str] = match class {
-            "I" => &["4WEST", "5NORTH", "ICU", "STEPDOWN", "MATERNITY", "SURG3"],
+            "I" => &["4WEST", "5NORTH", "ICU", "STEPDOWN", "7EAST", "SURG3"],
             "E" => &["ED"],
             _ => &["CLINIC-A", "CLINIC-B", "DAYCARE"],
         };

@@ -494,6 +494,7 @@ impl<'s> Draft<'s> {
             ward: visit.ward,
             visit: &visit.number,
             now: facility.local(*now),
+            admitted: facility.local(visit.admitted).date(),
         };
         Some(write(&mut Prose::new(rng, &setting, &mut self.planted)))
     }

@@ -308,10 +308,10 @@ pub(crate) const FACILITIES: &[&str] = &[
 /// Who brings a child: see [`RELATIONS`].
 pub(crate) const PARENT: (&str, &str, &str) = ("PAR", "Parent", "parent");
 
-/// Relations of an adult: as HL7 table 0063 codes it, and as prose calls it.
+/// Relations of an adult, grown children first: as HL7 table 0063 codes it, and as prose calls it.
 pub(crate) const RELATIONS: &[(&str, &str, &str)] = &[
-    ("SPO", "Spouse", "spouse"),
     ("CHD", "Child", "adult child"),
+    ("SPO", "Spouse", "spouse"),
     ("SIB", "Sibling", "sibling"),
     ("FND", "Friend", "friend"),
 ];

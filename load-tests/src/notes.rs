@@ -1,4 +1,4 @@
-//! Clinical notes: sixteen templates in the habits of different writers.
+//! Clinical notes: eighteen templates in the habits of different writers, and two letters.
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -12,6 +12,7 @@ pub(crate) enum Document {
     Emergency,
     Admission,
     Progress,
+    Clinic,
     Consult,
     Operative,
     Nursing,
@@ -24,7 +25,7 @@ impl Document {
         match self {
             Self::Emergency => ("ED", "34111-5", "Emergency department Note"),
             Self::Admission => ("HP", "34117-2", "History and physical note"),
-            Self::Progress => ("PR", "11506-3", "Progress note"),
+            Self::Progress | Self::Clinic => ("PR", "11506-3", "Progress note"),
             Self::Consult => ("CN", "11488-4", "Consult note"),
             Self::Operative => ("OP", "11504-8", "Surgical operation note"),
             Self::Nursing => ("PR", "34746-8", "Nurse Note"),
@@ -37,7 +38,9 @@ impl Document {
     pub(crate) fn urgency(self, situation: Urgency) -> Urgency {
         match self {
             Self::Emergency | Self::Admission | Self::Consult => situation,
-            Self::Progress | Self::Nursing | Self::Operative | Self::Discharge => Urgency::Routine,
+            Self::Progress | Self::Clinic | Self::Nursing | Self::Operative | Self::Discharge => {
+                Urgency::Routine
+            }
         }
     }
 }
@@ -61,7 +64,7 @@ const TEMPLATES: &[Template] = &[
             "Patient: {listed}   MRN: {mrn}   DOB: {dob}   Visit: {visit}",
             "Seen {today} at {time} by {attending}.",
             "Chief complaint: {complaint}",
-            "HPI: {title} is a {age} {person} who presents with {complaint}. {history} {history}",
+            "HPI: {title} is a {age} {person}. Reason for coming: {complaint}. {history} {history}",
             "Vitals: {vitals}",
             "Exam: {exam} {exam}",
             "Medical decision making: The leading concern is {diagnosis}. {plan}",
@@ -99,7 +102,7 @@ const TEMPLATES: &[Template] = &[
         &[
             "HISTORY AND PHYSICAL",
             "Admitting service: {ward}. Attending: {attending}. Date of admission: {today}.",
-            "{name} (MRN {mrn}) is a {age} {person} admitted with {complaint}.",
+            "{name} (MRN {mrn}) is a {age} {person}; reason for admission: {complaint}.",
             "History of present illness: {history} {history} {history}",
             "Medications at home: {drug}; {drug}.",
             "Social: lives at {address} with {relative}.",
@@ -134,7 +137,7 @@ const TEMPLATES: &[Template] = &[
         Document::Progress,
         &[
             "Daily round, {ward}, {today} {time}",
-            "{age} {person} with {diagnosis}, first seen {date-2}.",
+            "{age} {person} with {diagnosis}, here since {admitted}.",
             "Overnight: no events reported by {nurse}.",
             "{course} {course}",
             "Current treatment: {drug}, {drug}.",
@@ -142,7 +145,7 @@ const TEMPLATES: &[Template] = &[
         ],
     ),
     template(
-        Document::Progress,
+        Document::Clinic,
         &[
             "CLINIC FOLLOW-UP",
             "{listed} was seen on {today}. Record number {mrn}.",
@@ -153,10 +156,32 @@ const TEMPLATES: &[Template] = &[
         ],
     ),
     template(
+        Document::Clinic,
+        &[
+            "Office visit, {facility}, {today}",
+            "{name} ({mrn}), a {age} {person}, comes about the following: {complaint}.",
+            "{history} {history}",
+            "On examination {exam}",
+            "Impression: {diagnosis}. {course}",
+            "Plan: {plan} {plan} Prescribed {drug}.",
+            "The desk will ring {phone} to arrange the next visit around {date+42}. {attending}",
+        ],
+    ),
+    template(
+        Document::Clinic,
+        &[
+            "TELEPHONE ENCOUNTER {today} {time}",
+            "Caller: {relative}, {relativephone}, on behalf of {title}, born {dob}.",
+            "Concern: {complaint}. {history}",
+            "Advice given by {nurse} after talking with {attending}: {plan}",
+            "Caller repeated the advice back. Chart {mrn} updated.",
+        ],
+    ),
+    template(
         Document::Consult,
         &[
             "CONSULTATION",
-            "Requested by {attending} on {today} for {complaint}.",
+            "Requested by {attending} on {today}: {complaint}.",
             "I saw {name} on {ward}, chart {mrn}. {history}",
             "Pertinent findings: {exam}",
             "Impression: {diagnosis}.",
@@ -168,7 +193,7 @@ const TEMPLATES: &[Template] = &[
         Document::Consult,
         &[
             "Consult note, {facility}, {today}",
-            "Question: evaluation of a {age} {person} with {complaint}.",
+            "Question: evaluation of a {age} {person}; {complaint}.",
             "{history} {history} {exam}",
             "Opinion: most consistent with {diagnosis}.",
             "1. {plan}",
@@ -195,7 +220,7 @@ const TEMPLATES: &[Template] = &[
         &[
             "NURSING NOTE (SBAR) {today} {time}",
             "Situation: {title}, {ward}, {diagnosis}.",
-            "Background: {age} {person} admitted on {date-2} under {attending}.",
+            "Background: {age} {person} admitted on {admitted} under {attending}.",
             "Assessment: {vitals}. Skin intact, line patent, pain 3/10.",
             "Recommendation: continue {drug}; call if pain rises. Reported to {nurse}.",
         ],
@@ -215,9 +240,9 @@ const TEMPLATES: &[Template] = &[
         &[
             "DISCHARGE SUMMARY",
             "Patient: {listed}   DOB: {dob}   MRN: {mrn}   Visit: {visit}",
-            "Admitted: {date-4}   Discharged: {today}   Attending: {attending}",
+            "Admitted: {admitted}   Discharged: {today}   Attending: {attending}",
             "Principal diagnosis: {diagnosis}",
-            "Presentation: {title} is a {age} {person} who came with {complaint}. {history}",
+            "Presentation: {title} is a {age} {person} admitted for the following: {complaint}. {history}",
             "Hospital course: {course} {course}",
             "Discharge medications: {drug}; {drug}.",
             "Follow-up: clinic on {date+7} with {doctor}. Call {pager} for fever, bleeding or worsening.",
@@ -252,7 +277,7 @@ const TEMPLATES: &[Template] = &[
 const LETTERS: &[&[&str]] = &[
     &[
         "Dear {doctor},",
-        "Thank you for seeing {name}, date of birth {dob}, a {age} {person} with {complaint}.",
+        "Thank you for seeing {name}, date of birth {dob}, a {age} {person}: {complaint}.",
         "{history} {history}",
         "On examination: {exam} {vitals}.",
         "Present treatment: {drug}. I would value your opinion on {diagnosis}.",
@@ -277,7 +302,7 @@ pub(crate) fn document_for(prose: &mut Prose<'_>, first: bool, inpatient: bool) 
         (true, true) if roll < 6 => Document::Emergency,
         (true, true) => Document::Admission,
         (true, false) if roll < 5 && prose.scenario.urgency != Urgency::Routine => Document::Emergency,
-        (true, false) => Document::Progress,
+        (true, false) => Document::Clinic,
         (false, true) => match roll {
             0..=3 => Document::Progress,
             4..=5 => Document::Consult,
@@ -286,7 +311,7 @@ pub(crate) fn document_for(prose: &mut Prose<'_>, first: bool, inpatient: bool) 
             _ => Document::Nursing,
         },
         (false, false) if roll < 3 => Document::Consult,
-        (false, false) => Document::Progress,
+        (false, false) => Document::Clinic,
     }
 }
 
@@ -324,10 +349,8 @@ pub(crate) fn report(
     finding: &(Urgency, &'static str, &'static str),
 ) -> (Vec<String>, String) {
     let head = REPORT_HEADS.choose(prose.rng).copied().unwrap_or_default().replace("{study}", study.name);
-    let mut lines = render(
-        prose,
-        &[&head, "CLINICAL INDICATION: {age} {person} with {complaint}. Referred by {attending}."],
-    );
+    let mut lines =
+        render(prose, &[&head, "CLINICAL INDICATION: {age} {person}, {complaint}. Referred by {attending}."]);
     lines.push(format!("TECHNIQUE: {}", study.technique));
     if prose.rng.random_bool(0.5) {
         lines.push(prose.fill("COMPARISON: {date-365}."));
@@ -350,6 +373,7 @@ mod tests {
             Document::Emergency,
             Document::Admission,
             Document::Progress,
+            Document::Clinic,
             Document::Consult,
             Document::Operative,
             Document::Nursing,

@@ -198,8 +198,12 @@ impl Patient {
             9..=16 => rng.random_range(16_000..28_000),
             _ => rng.random_range(28_000..34_500),
         };
-        // A child is brought by a parent.
-        let relation = if age_days < 6_600 { PARENT } else { pick(rng, RELATIONS, PARENT) };
+        // A child is brought by a parent; the young have no grown children.
+        let relation = match age_days {
+            ..6_600 => PARENT,
+            ..16_500 => pick(rng, &RELATIONS[1..], PARENT),
+            _ => pick(rng, RELATIONS, PARENT),
+        };
         let born = today.saturating_sub(jiff::Span::new().days(age_days));
         Self {
             facility,

@@ -7,7 +7,7 @@
 //! | `{mrn}` `{ssn}` `{visit}` `{dob}` `{phone}` `{email}` `{address}` `{city}` | numbers and places of the patient |
 //! | `{relative}` `{relativephone}` | a relative by name |
 //! | `{doctor}` `{attending}` `{radiologist}` `{nurse}` `{pager}` `{facility}` `{ward}` | staff and places |
-//! | `{today}` `{date-3}` `{date+90}` `{time}` `{hours}` | dates in the style of the writer, a time of day |
+//! | `{today}` `{admitted}` `{date-3}` `{date+90}` `{time}` `{hours}` | dates in the style of the writer, a time of day |
 //! | `{complaint}` `{history}` `{exam}` `{course}` `{plan}` `{drug}` `{diagnosis}` `{procedure}` | from the scenario |
 //! | `{vitals}` | a line of vital signs |
 
@@ -60,6 +60,7 @@ pub(crate) struct Prose<'p> {
     pub(crate) ward: &'p str,
     pub(crate) visit: &'p str,
     pub(crate) now: DateTime,
+    admitted: Date,
     pub(crate) planted: &'p mut Planted,
     style: Style,
 }
@@ -80,6 +81,7 @@ pub(crate) struct Setting<'p> {
     pub(crate) ward: &'p str,
     pub(crate) visit: &'p str,
     pub(crate) now: DateTime,
+    pub(crate) admitted: Date,
 }
 
 impl<'p> Prose<'p> {
@@ -95,6 +97,7 @@ impl<'p> Prose<'p> {
             ward: setting.ward,
             visit: setting.visit,
             now: setting.now,
+            admitted: setting.admitted,
             planted,
             style: Style { date, used: 0 },
         }
@@ -160,7 +163,7 @@ impl<'p> Prose<'p> {
             out.push_str(before);
             let Some((slot, after)) = after.split_once('}') else { break };
             let value = self.slot(slot);
-            let starts = out.is_empty() || out.ends_with(". ") || out.ends_with(": ") && slot != "complaint";
+            let starts = out.is_empty() || out.ends_with(". ");
             // 8, 11, 18 and 80 to 89 are spoken with a vowel.
             if out.ends_with(" a ") && ["8", "11-", "18-"].iter().any(|number| value.starts_with(number)) {
                 out.pop();
@@ -256,11 +259,12 @@ impl<'p> Prose<'p> {
             "exam" => self.sentence(scenario.exam, 1),
             "course" => self.sentence(scenario.course, 2),
             "plan" => self.sentence(scenario.plan, 3),
-            "drug" => pick_text(self.rng, scenario.drugs).to_owned(),
+            "drug" => self.sentence(scenario.drugs, 4),
             "diagnosis" => scenario.diagnosis.1.to_owned(),
             "procedure" => scenario.procedure.unwrap_or("bedside procedure").to_owned(),
             "vitals" => self.vitals(),
             "today" => self.date(self.now.date()),
+            "admitted" => self.date(self.admitted),
             _ => match slot.strip_prefix("date").and_then(|days| days.parse::<i64>().ok()) {
                 Some(days) => self.date(self.now.date().saturating_add(jiff::Span::new().days(days))),
                 None => String::new(),
@@ -269,7 +273,8 @@ impl<'p> Prose<'p> {
     }
 
     fn vitals(&mut self) -> String {
-        let sick = self.scenario.urgency == Urgency::Emergent;
+        let calm = matches!(self.scenario.specialty, "psychiatry" | "urology");
+        let sick = self.scenario.urgency == Urgency::Emergent && !calm;
         let (heart, systolic, breaths, saturation) = if sick {
             (
                 self.rng.random_range(104..140),

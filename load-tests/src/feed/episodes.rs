@@ -332,7 +332,7 @@ impl Feed {
         self.write(&episode, Kind::Appointment, "SCHEDULING", |draft, rng| {
             draft.sch(&number, start, minutes);
             if let Some(text) = draft.write(rng, |prose| {
-                prose.fill("Visit for {complaint}. Reminder to {phone}; bring list of drugs.")
+                prose.fill("Reason: {complaint}. Reminder to {phone}; bring list of drugs.")
             }) {
                 draft.nte(&text);
             }
