@@ -201,7 +201,7 @@ impl Patient {
         // A child is brought by a parent; the young have no grown children.
         let relation = match age_days {
             ..6_600 => PARENT,
-            ..16_500 => pick(rng, &RELATIONS[1..], PARENT),
+            6_600..16_500 => pick(rng, &RELATIONS[1..], PARENT),
             _ => pick(rng, RELATIONS, PARENT),
         };
         let born = today.saturating_sub(jiff::Span::new().days(age_days));
