@@ -27,13 +27,19 @@ if [ ! -s smtp_users ]; then
 fi
 
 if [ ! -s s3.json ]; then
+    # One bucket and no other. `Admin` lets audit create it; a lock in compliance mode holds against `Admin` too.
     cat >s3.json <<JSON
 {
   "identities": [
     {
       "name": "wardstream-audit",
       "credentials": [{ "accessKey": "wardstream-audit", "secretKey": "$(cat s3_secret_key)" }],
-      "actions": ["Admin"]
+      "actions": [
+        "Admin:wardstream-audit",
+        "Read:wardstream-audit",
+        "Write:wardstream-audit",
+        "List:wardstream-audit"
+      ]
     }
   ]
 }
