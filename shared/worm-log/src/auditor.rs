@@ -4,6 +4,7 @@
 //! [`Auditor::flush_due`] now and then. It commits an offset only when an [`Event::Written`] names it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt as _;
 
@@ -328,12 +329,22 @@ impl<S: Store> Auditor<S> {
             }
         }
         let store = &self.store;
+        // Once the store is found away the rest waits for the next flush, or each write would wait out its own time limit.
+        let away = AtomicBool::new(false);
+        let away = &away;
         let written: Vec<_> = futures::stream::iter(sealed)
             .map(|(partition, sealed)| async move {
+                if away.load(Ordering::Relaxed) {
+                    return None;
+                }
                 let result = log::write(store, &sealed).await;
-                (partition, sealed, result)
+                if matches!(&result, Err(error) if error.is_retryable()) {
+                    away.store(true, Ordering::Relaxed);
+                }
+                Some((partition, sealed, result))
             })
             .buffer_unordered(CONCURRENT_WRITES)
+            .filter_map(std::future::ready)
             .collect()
             .await;
         for (partition, sealed, result) in written {

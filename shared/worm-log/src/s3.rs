@@ -67,8 +67,10 @@ pub struct S3Config {
     pub legal_hold: bool,
     /// Key for server-side encryption with KMS; `None` leaves encryption to the bucket's default.
     pub kms_key_id: Option<String>,
-    /// Time limit of one attempt of one operation. Default 60 s.
+    /// Time limit of one attempt of one operation; the operation with its retries may take twice as long. Default 30 s.
     pub attempt_timeout: Duration,
+    /// Objects in one page of a listing. Default 1,000, which is also S3's upper bound.
+    pub page_size: i32,
 }
 
 impl S3Config {
@@ -83,7 +85,8 @@ impl S3Config {
             lock_mode: LockMode::Compliance,
             legal_hold: false,
             kms_key_id: None,
-            attempt_timeout: Duration::from_secs(60),
+            attempt_timeout: Duration::from_secs(30),
+            page_size: 1_000,
         }
     }
 }
@@ -118,7 +121,7 @@ impl S3Store {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(config.attempt_timeout)
-            .operation_timeout(config.attempt_timeout.saturating_mul(3))
+            .operation_timeout(config.attempt_timeout.saturating_mul(2))
             .build();
         let shared = loader.timeout_config(timeouts).retry_config(RetryConfig::standard()).load().await;
         if shared.region().is_none() {
@@ -298,6 +301,7 @@ impl Store for S3Store {
             .list_objects_v2()
             .bucket(&self.config.bucket)
             .prefix(prefix)
+            .max_keys(self.config.page_size)
             .set_start_after(after.map(str::to_owned))
             .send()
             .await
@@ -315,6 +319,7 @@ impl Store for S3Store {
                 .list_objects_v2()
                 .bucket(&self.config.bucket)
                 .prefix(prefix)
+                .max_keys(self.config.page_size)
                 .delimiter("/")
                 .set_continuation_token(token)
                 .send()
@@ -357,6 +362,7 @@ impl Store for S3Store {
                 .list_object_versions()
                 .bucket(&self.config.bucket)
                 .prefix(prefix)
+                .max_keys(self.config.page_size)
                 .set_key_marker(key_marker)
                 .set_version_id_marker(version_marker)
                 .send()

@@ -326,6 +326,22 @@ async fn a_store_that_is_away_loses_nothing_and_memory_stays_bounded() {
 }
 
 #[tokio::test]
+async fn one_failure_is_enough_to_know_that_the_store_is_away() {
+    let (_folder, local) = folder();
+    let mut auditor = Auditor::new(Breaking::new(local), AuditorConfig::default());
+    for partition in 0..40 {
+        auditor.assign(TOPIC, partition, 0, None, 0).await.unwrap();
+        auditor.push(&record(partition, 0), 0).unwrap();
+    }
+    auditor.store().failures.store(usize::MAX, Ordering::SeqCst);
+    let tried = auditor.flush_due(60_000).await.len();
+    assert!((1..=8).contains(&tried), "{tried} writes were tried");
+    auditor.store().failures.store(0, Ordering::SeqCst);
+    let written = auditor.flush_due(60_000).await;
+    assert_eq!(written.iter().filter(|event| matches!(event, Event::Written { .. })).count(), 40);
+}
+
+#[tokio::test]
 async fn when_memory_is_short_the_largest_is_written_first() {
     let (_folder, store) = folder();
     let mut auditor =

@@ -49,6 +49,10 @@ async fn object_lock_keeps_the_log() {
     let report = verified(&store).await;
     assert_eq!((report.verdict, report.segments, report.records), (Verdict::Whole, 6, 192), "{report}");
 
+    let paged = S3Store::connect(S3Config { page_size: 3, ..server.audit_config() }).await.unwrap();
+    assert_eq!(verified(&paged).await, report);
+    assert_eq!(resume(&paged, TOPIC, 1, None).await.unwrap().unwrap().next_offset(), 120);
+
     writers_meet(&store).await;
     a_crash_is_made_good(&store).await;
     an_auditor_carries_on(&store).await;
@@ -65,6 +69,7 @@ async fn object_lock_keeps_the_log() {
         locks_hold(&config).await;
     }
     hidden_and_replaced_objects_are_found(&admin, &server.admin_config("audit")).await;
+    assert_eq!(verified(&paged).await, verified(&store).await);
     a_store_that_is_away(server).await;
 }
 
