@@ -84,11 +84,23 @@ impl<'w> Walk<'w> {
                 (Severity::Error, ErrorCode::RequiredBinding, message)
             }
             Strength::Extensible => {
-                let message = format!("The code in {name} is a local one; where it fits, use {expected}.");
-                (Severity::Warning, ErrorCode::Terminology, message)
+                // HL7's other codes are a sound choice where none of the set fits; only a local one is worth a warning.
+                let severity =
+                    if self.is_published(value) { Severity::Information } else { Severity::Warning };
+                let message = format!("The code in {name} is none of the advised ones: {expected}.");
+                (severity, ErrorCode::Terminology, message)
             }
         };
         self.report(severity, value, path, IssueType::CodeInvalid, error, message);
+    }
+
+    /// Whether a Coding, or one of a CodeableConcept, is a code of a system that R4 publishes.
+    fn is_published(&self, value: Value<'w>) -> bool {
+        let codings = value.get("coding").into_iter().flat_map(Value::items).chain([value]);
+        codings.filter(|coding| coding.kind() == Kind::Object).any(|coding| {
+            let (system, code) = (coding.get_text("system"), coding.get_text("code"));
+            matches!((system, code), (Some(system), Some(code)) if self.definitions.has_code(&system, &code) == Some(true))
+        })
     }
 
     fn unknown_set(
