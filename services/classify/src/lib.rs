@@ -1,1 +1,35 @@
-//! The classify service.
+//! `classify`: from `fhir.deidentified` to `triage.classified`: how urgent an event is, and whose.
+//!
+//! Opens no socket but Kafka's, the registry's and telemetry's. The model sees no identifier.
+
+mod config;
+mod stage;
+
+use std::sync::Arc;
+
+pub use config::Config;
+use inference::Models;
+use service::{Failure, Process};
+pub use stage::Classify;
+
+/// Name of the service.
+pub const NAME: &str = "classify";
+
+/// Runs until the shutdown.
+///
+/// # Errors
+/// A model that cannot be loaded, and what a wait cannot mend.
+pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
+    let models = Arc::new(Models::load(&config.models.folder)?);
+    run_with(config, models, process)
+}
+
+/// Runs until the shutdown, with models that are loaded already.
+///
+/// # Errors
+/// What a wait cannot mend.
+pub fn run_with(config: Config, models: Arc<Models>, process: &Process) -> Result<(), Failure> {
+    let runtime = process.stage(NAME, &config.registry)?;
+    let stage = Classify::new(runtime.codec.clone(), models);
+    Ok(stream::run(stage, &["fhir.deidentified"], &config.kafka, &runtime)?)
+}

@@ -184,6 +184,9 @@ impl Composer {
             .raw_header(header("X-Wardstream-Event", ascii_token(&triage.event_id)))
             .raw_header(header("X-Wardstream-Notification", id.to_string()))
             .raw_header(header("X-Wardstream-Urgency", ascii_token(&triage.urgency)))
+            .raw_header(header("X-Wardstream-Specialty", ascii_token(&triage.specialty)))
+            .raw_header(header("X-Wardstream-Received", triage.received_at_ms.to_string()))
+            .raw_header(header("X-Wardstream-Triage", if routes.triage { "yes" } else { "no" }.to_owned()))
             // RFC 3834: no vacation notice answers this, and no loop starts.
             .raw_header(header("Auto-Submitted", "auto-generated".to_owned()))
             .raw_header(header("X-Auto-Response-Suppress", "All".to_owned()));

@@ -1,1 +1,35 @@
-//! The summarize service.
+//! `summarize`: from `triage.classified` to `triage.summarized`: what a clinician reads of an event.
+//!
+//! Opens no socket but Kafka's, the registry's and telemetry's. The model sees no identifier.
+
+mod config;
+mod stage;
+
+use std::sync::Arc;
+
+pub use config::Config;
+use inference::Models;
+use service::{Failure, Process};
+pub use stage::Summarize;
+
+/// Name of the service.
+pub const NAME: &str = "summarize";
+
+/// Runs until the shutdown.
+///
+/// # Errors
+/// A model that cannot be loaded, and what a wait cannot mend.
+pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
+    let models = Arc::new(Models::load(&config.models.folder)?);
+    run_with(config, models, process)
+}
+
+/// Runs until the shutdown, with models that are loaded already.
+///
+/// # Errors
+/// What a wait cannot mend.
+pub fn run_with(config: Config, models: Arc<Models>, process: &Process) -> Result<(), Failure> {
+    let runtime = process.stage(NAME, &config.registry)?;
+    let stage = Summarize::new(runtime.codec.clone(), models, config.summarize.budget());
+    Ok(stream::run(stage, &["triage.classified"], &config.kafka, &runtime)?)
+}

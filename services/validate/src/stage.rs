@@ -1,5 +1,5 @@
 use contracts::{FhirReceived, FhirValidated};
-use fhir::{Outcome, Validator};
+use fhir::{Outcome, Severity, Validator};
 use stream::{Codec, CodecError, Context, Fate, Incoming, Outgoing, Reject, Stage, Unavailable};
 
 /// The stage: a bundle is valid FHIR R4, or it is a dead letter with the reasons.
@@ -38,7 +38,8 @@ impl Validate {
 /// The dead letter of an invalid bundle: the first error in words, all of them in the outcome.
 fn reject(outcome: &Outcome) -> Reject {
     let code = outcome.worst_code().map_or("FHIR-300", |code| code.code());
-    let first = outcome.issues.iter().find(|issue| issue.severity.is_error());
+    let first =
+        outcome.issues.iter().find(|issue| matches!(issue.severity, Severity::Fatal | Severity::Error));
     let mut reject = Reject::new(code, first.map_or_else(String::new, |issue| issue.message.clone()));
     if let Some(issue) = first {
         reject = reject.at(issue.expression.clone());

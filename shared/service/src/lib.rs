@@ -3,6 +3,8 @@
 //! A service is a type of configuration and a function that runs until the shutdown. [`main`] makes a process of
 //! it; `standalone` runs several in one process, on the same [`Process`].
 
+mod models;
+
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -13,6 +15,8 @@ use stream::{Codec, Observer, RegistryConfig, Runtime};
 use telemetry::{Health, Metrics, Server};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+
+pub use models::Models;
 
 /// Fast and thread-caching: what the stages do is mostly allocation of small strings.
 #[global_allocator]

@@ -12,7 +12,7 @@ use crate::{Config, Error, Incoming, Unavailable};
 /// A topic read as state: from its beginning when it is compacted, or as far back as it matters, and caught up
 /// whenever partitions change hands.
 pub struct Table {
-    topic: &'static str,
+    topic: String,
     /// How far back the first reading begins; none means the beginning.
     since: Option<Duration>,
     consumer: Mutex<BaseConsumer>,
@@ -31,7 +31,7 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Client`] when a property is wrong.
-    pub fn new(topic: &'static str, since: Option<Duration>, config: &Config) -> Result<Self, Error> {
+    pub fn new(topic: &str, since: Option<Duration>, config: &Config) -> Result<Self, Error> {
         let mut client = config.client(topic);
         client
             .set("group.id", format!("wardstream.table.{topic}"))
@@ -41,7 +41,7 @@ impl Table {
             .set("isolation.level", "read_committed")
             .set("enable.partition.eof", "true");
         let consumer = config.overlay(client).create().map_err(Error::Client)?;
-        Ok(Self { topic, since, consumer: Mutex::new(consumer) })
+        Ok(Self { topic: topic.to_owned(), since, consumer: Mutex::new(consumer) })
     }
 
     /// Reads everything that was written since the last call, and gives each record to `apply`, in the
@@ -52,7 +52,7 @@ impl Table {
     pub fn catch_up(&self, mut apply: impl FnMut(&Incoming)) -> Result<u64, Unavailable> {
         let down = |error: KafkaError| Unavailable { dependency: KAFKA, detail: error.to_string() };
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
-        let metadata = consumer.fetch_metadata(Some(self.topic), CALL).map_err(down)?;
+        let metadata = consumer.fetch_metadata(Some(&self.topic), CALL).map_err(down)?;
         let partitions: Vec<i32> = metadata
             .topics()
             .iter()
@@ -71,8 +71,8 @@ impl Table {
         // The end is asked for now: what is written later belongs to a later call.
         let mut behind = std::collections::HashSet::new();
         for partition in &partitions {
-            let (low, high) = consumer.fetch_watermarks(self.topic, *partition, CALL).map_err(down)?;
-            let position = assignment.find_partition(self.topic, *partition).map(|element| element.offset());
+            let (low, high) = consumer.fetch_watermarks(&self.topic, *partition, CALL).map_err(down)?;
+            let position = assignment.find_partition(&self.topic, *partition).map(|element| element.offset());
             let at = match position {
                 Some(Offset::Offset(offset)) => offset,
                 _ => low,
@@ -81,7 +81,7 @@ impl Table {
                 behind.insert(*partition);
             }
         }
-        let topic: Arc<str> = Arc::from(self.topic);
+        let topic: Arc<str> = Arc::from(self.topic.as_str());
         let mut read = 0;
         while !behind.is_empty() {
             match consumer.poll(CALL) {
@@ -110,7 +110,7 @@ impl Table {
     ) -> Result<TopicPartitionList, KafkaError> {
         let mut start = TopicPartitionList::new();
         for partition in partitions {
-            start.add_partition_offset(self.topic, *partition, Offset::Beginning)?;
+            start.add_partition_offset(&self.topic, *partition, Offset::Beginning)?;
         }
         if let Some(since) = self.since {
             let from = now_ms() - i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
@@ -119,9 +119,9 @@ impl Table {
         }
         let position = consumer.position()?;
         for partition in partitions {
-            if let Some(known) = position.find_partition(self.topic, *partition)
+            if let Some(known) = position.find_partition(&self.topic, *partition)
                 && matches!(known.offset(), Offset::Offset(_))
-                && let Some(mut element) = start.find_partition(self.topic, *partition)
+                && let Some(mut element) = start.find_partition(&self.topic, *partition)
             {
                 element.set_offset(known.offset())?;
             }

@@ -1,0 +1,77 @@
+//! The `wardstream` command.
+//!
+//! One-shot commands take files or standard input, write to standard output, and exit with 0 when all is well, 1 when
+//! something was rejected, 64 on wrong usage.
+
+mod audit_log;
+mod classify;
+mod convert;
+mod explain;
+mod input;
+mod line;
+mod models;
+mod output;
+mod redact;
+mod standalone;
+mod summarize;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Outcome;
+
+/// Clinical events from the ward to the right clinician.
+#[derive(Debug, Parser)]
+#[command(name = "wardstream", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// HL7 v2 in, FHIR R4 bundles out.
+    Convert(convert::Args),
+    /// FHIR R4 JSON in, one line a file out: valid or not, and the OperationOutcome.
+    Validate(validate::Args),
+    /// Text, FHIR or HL7 v2 in, the same without identifiers out.
+    Redact(redact::Args),
+    /// Text, FHIR or HL7 v2 in, urgency, specialty and document type out.
+    Classify(classify::Args),
+    /// Text, FHIR or HL7 v2 in, the sentences that matter out, each with its place in the source.
+    Summarize(summarize::Args),
+    /// HL7 v2 in, what every stage makes of it out, without Kafka.
+    Line(line::Args),
+    /// The whole line in this process: broker, registry, mail, WORM folder, status page.
+    Standalone(standalone::Args),
+    /// The WORM log.
+    Audit(audit_log::Args),
+    /// What an error code means and what to do.
+    Explain(explain::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            // A reader that has gone away is no reason to fail.
+            let _ = error.print();
+            return if wrong { Outcome::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match cli.command {
+        Command::Convert(args) => convert::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Redact(args) => redact::run(&args),
+        Command::Classify(args) => classify::run(&args),
+        Command::Summarize(args) => summarize::run(&args),
+        Command::Line(args) => line::run(&args),
+        Command::Standalone(args) => standalone::run(&args),
+        Command::Audit(args) => return audit_log::run(&args),
+        Command::Explain(args) => explain::run(&args),
+    };
+    outcome.into()
+}

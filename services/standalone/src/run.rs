@@ -1,0 +1,114 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use service::{Failure, Process};
+use telemetry::{Health, Metrics};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::demo::Summary;
+use crate::embedded::Embedded;
+use crate::line::Line;
+use crate::status::{self, Phase, StatusSource, terminal};
+use crate::watch::Watch;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Address of the status page.
+    pub listen: SocketAddr,
+    /// Address of the MLLP listener; none means no listener.
+    pub mllp: Option<SocketAddr>,
+    /// Folder for keys and the WORM log.
+    pub data: PathBuf,
+    /// Folder that holds the encoder's folder.
+    pub models: PathBuf,
+    /// Another broker than the embedded one.
+    pub bootstrap_servers: Option<String>,
+    /// Partitions of the topics that are keyed by patient.
+    pub partitions: i32,
+    /// The synthetic hospital; none waits for messages from elsewhere.
+    pub demo: Option<Demo>,
+    /// Whether the terminal is drawn in place.
+    pub interactive: bool,
+}
+
+/// The synthetic hospital.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    /// Names the run: the same seed sends the same messages.
+    pub seed: u64,
+    /// Messages a second; none sends as fast as the line takes them.
+    pub rate: Option<f64>,
+    /// Messages in all; none goes on until the shutdown.
+    pub messages: Option<u64>,
+    /// Whether the process ends once all messages have their fate.
+    pub exit: bool,
+}
+
+/// Runs until the shutdown, or until the demo is over. Gives the demo's summary when it was bounded.
+///
+/// # Errors
+/// When a part does not come up or a service cannot go on.
+pub fn run(options: &Options, shutdown: &CancellationToken) -> Result<Option<Summary>, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let _entered = runtime.enter();
+    // A taken port is told before anything else begins.
+    let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|error| {
+        format!("cannot listen on {}: {error}; choose another address with --listen", options.listen)
+    })?;
+    let address = listener.local_addr()?;
+    let parts = CancellationToken::new();
+    let embedded = Arc::new(runtime.block_on(Embedded::start(options, &parts))?);
+    let process = Process {
+        metrics: Metrics::new(),
+        health: Health::new(),
+        shutdown: CancellationToken::new(),
+        runtime: runtime.handle().clone(),
+    };
+    runtime.block_on(stream::ensure_topics(&embedded.kafka, &contracts::topics(options.partitions), 1))?;
+    let line = Line::start(options, &embedded, &process)?;
+    let watch = Watch::start(&embedded, &process, &parts)?;
+    let source: Arc<dyn StatusSource> = watch.clone();
+    let page = runtime.spawn(status::serve(listener, source.clone(), parts.clone()));
+    let drawing =
+        runtime.spawn(terminal::run(std::io::stdout(), options.interactive, source, parts.child_token()));
+    tracing::info!(%address, "status page");
+    watch.set_phase(Phase::Running, Some(format!("http://{address}")));
+    let feed = options.demo.as_ref().map(|demo| demo.start(&embedded, &process, shutdown)).transpose()?;
+    let mut summary = None;
+    if let (Some(feed), Some(demo)) = (feed, &options.demo) {
+        let sent = runtime.block_on(feed)??;
+        if demo.messages.is_some() {
+            watch.wait_until_settled(sent, shutdown, || line.failed());
+            if !demo.exit {
+                wait(shutdown, || line.failed());
+            }
+        }
+    } else {
+        wait(shutdown, || line.failed());
+    }
+    watch.set_phase(Phase::Draining, None);
+    let outcome = line.stop(&process, &embedded);
+    if options.demo.as_ref().is_some_and(|demo| demo.messages.is_some()) {
+        summary = Some(watch.summary(&embedded)?);
+    }
+    watch.set_phase(Phase::Finished, None);
+    parts.cancel();
+    runtime.block_on(async {
+        let _ = drawing.await;
+        let _ = page.await;
+        embedded.mail.stop().await;
+    });
+    outcome?;
+    Ok(summary)
+}
+
+/// Waits for the shutdown, or for a service that could not go on.
+fn wait(shutdown: &CancellationToken, failed: impl Fn() -> bool) {
+    while !shutdown.is_cancelled() && !failed() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,307 @@
+//! Proof from lineage headers that every input has exactly one fate.
+//!
+//! Feed it every record of every topic, in any order between topics, and it tells which inputs have no fate (lost, or
+//! still on their way), which have two, and which outputs are there twice. Pure: it knows nothing of Kafka.
+//!
+//! Memory is bounded: far behind the newest input of a partition only the count of what is settled is kept.
+
+use std::collections::BTreeMap;
+
+use contracts::{DEAD_LETTER_SUFFIX, STAGES};
+
+/// Inputs of one partition whose fates are kept in detail; older ones are settled and only counted.
+const OPEN: usize = 100_000;
+
+/// What a record's lineage headers say: the input it was made from, and its place among that input's outputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lineage<'a> {
+    /// Topic of the input.
+    pub topic: &'a str,
+    /// Partition of the input.
+    pub partition: i32,
+    /// Offset of the input.
+    pub offset: i64,
+    /// 0-based place among the outputs.
+    pub index: u32,
+}
+
+/// The kinds of fate, as the topic of an output tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Emitted,
+    DeadLettered,
+    Dropped,
+}
+
+#[derive(Debug, Default)]
+struct Input {
+    /// The input itself was read.
+    there: bool,
+    kind: Option<Kind>,
+    /// Bit n: output n was read.
+    outputs: u64,
+    duplicates: u64,
+    conflicting: bool,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    open: BTreeMap<i64, Input>,
+    settled: Counts,
+    /// First offset that is not settled.
+    floor: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    inputs: u64,
+    emitted: u64,
+    dead_lettered: u64,
+    dropped: u64,
+    missing: u64,
+    duplicated: u64,
+    conflicting: u64,
+}
+
+/// The books of the whole line.
+#[derive(Debug, Default)]
+pub struct Books {
+    partitions: BTreeMap<(String, i32), Partition>,
+}
+
+/// What the books say of one stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StageVerdict {
+    /// Records of the stage's input topics.
+    pub inputs: u64,
+    /// Inputs with outputs.
+    pub emitted: u64,
+    /// Inputs in the dead-letter topic.
+    pub dead_lettered: u64,
+    /// Inputs let go on purpose.
+    pub dropped: u64,
+    /// Inputs without a fate: lost, or still on their way while the line runs.
+    pub missing: u64,
+    /// Outputs that are there more than once.
+    pub duplicated: u64,
+    /// Inputs with two kinds of fate, or a fate without an input.
+    pub conflicting: u64,
+    /// The first few inputs without a fate: topic, partition, offset.
+    pub first_missing: Vec<(String, i32, i64)>,
+}
+
+impl StageVerdict {
+    /// Whether every input has exactly one fate.
+    #[must_use]
+    pub fn is_conserved(&self) -> bool {
+        self.missing == 0 && self.duplicated == 0 && self.conflicting == 0
+    }
+}
+
+const NAMED: usize = 5;
+
+impl Books {
+    /// Empty books.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Enters a record: as an input of the stage that reads its topic, and as an output of the stage that wrote it.
+    pub fn enter(&mut self, topic: &str, partition: i32, offset: i64, lineage: Option<&Lineage<'_>>) {
+        if reader(topic).is_some() {
+            let book = self.partition(topic, partition);
+            if offset >= book.floor {
+                book.open.entry(offset).or_default().there = true;
+                book.settle();
+            }
+        }
+        if let Some(lineage) = lineage {
+            let kind = kind(topic);
+            let book = self.partition(lineage.topic, lineage.partition);
+            if lineage.offset < book.floor {
+                book.settled.duplicated += 1;
+                return;
+            }
+            book.open.entry(lineage.offset).or_default().output(kind, lineage.index);
+        }
+    }
+
+    fn partition(&mut self, topic: &str, partition: i32) -> &mut Partition {
+        self.partitions.entry((topic.to_owned(), partition)).or_default()
+    }
+
+    /// What the books say of each stage, in the order of the line.
+    #[must_use]
+    pub fn verdict(&self) -> BTreeMap<&'static str, StageVerdict> {
+        let mut stages: BTreeMap<&'static str, StageVerdict> = BTreeMap::new();
+        for ((topic, partition), book) in &self.partitions {
+            let Some(stage) = reader(topic) else { continue };
+            let verdict = stages.entry(stage).or_default();
+            verdict.add(&book.settled);
+            for (offset, input) in &book.open {
+                let counts = input.counts();
+                if counts.missing > 0 && verdict.first_missing.len() < NAMED {
+                    verdict.first_missing.push((topic.clone(), *partition, *offset));
+                }
+                verdict.add(&counts);
+            }
+        }
+        stages
+    }
+}
+
+impl StageVerdict {
+    fn add(&mut self, counts: &Counts) {
+        self.inputs += counts.inputs;
+        self.emitted += counts.emitted;
+        self.dead_lettered += counts.dead_lettered;
+        self.dropped += counts.dropped;
+        self.missing += counts.missing;
+        self.duplicated += counts.duplicated;
+        self.conflicting += counts.conflicting;
+    }
+}
+
+impl Partition {
+    fn settle(&mut self) {
+        while self.open.len() > OPEN {
+            let Some((offset, input)) = self.open.pop_first() else { return };
+            let counts = input.counts();
+            self.floor = offset + 1;
+            let settled = &mut self.settled;
+            settled.inputs += counts.inputs;
+            settled.emitted += counts.emitted;
+            settled.dead_lettered += counts.dead_lettered;
+            settled.dropped += counts.dropped;
+            settled.missing += counts.missing;
+            settled.duplicated += counts.duplicated;
+            settled.conflicting += counts.conflicting;
+        }
+    }
+}
+
+impl Input {
+    fn output(&mut self, kind: Kind, index: u32) {
+        // More than 64 outputs an input are counted from the 64th on as one.
+        let bit = 1_u64 << index.min(63);
+        if self.outputs & bit != 0 && index < 63 {
+            self.duplicates += 1;
+        }
+        self.outputs |= bit;
+        if self.kind.is_some_and(|known| known != kind) {
+            self.conflicting = true;
+        }
+        self.kind = Some(kind);
+    }
+
+    fn counts(&self) -> Counts {
+        let is = |kind| u64::from(self.there && self.kind == Some(kind));
+        // A gap among the outputs: some were written and some lost.
+        let whole = self.outputs == 0 || self.outputs.trailing_ones() == 64 - self.outputs.leading_zeros();
+        Counts {
+            inputs: u64::from(self.there),
+            emitted: is(Kind::Emitted),
+            dead_lettered: is(Kind::DeadLettered),
+            dropped: is(Kind::Dropped),
+            missing: u64::from(self.there && (self.kind.is_none() || !whole)),
+            duplicated: self.duplicates,
+            conflicting: u64::from(self.conflicting || !self.there),
+        }
+    }
+}
+
+/// The stage that reads a topic.
+fn reader(topic: &str) -> Option<&'static str> {
+    let name = match topic {
+        "hl7.raw" | "documents.raw" => "ingest",
+        "fhir.received" => "validate",
+        "fhir.validated" => "redact",
+        "fhir.deidentified" => "classify",
+        "triage.classified" => "summarize",
+        "triage.summarized" => "notify",
+        topic if topic.starts_with("hl7.feed.") => "ingest",
+        _ => return None,
+    };
+    STAGES.into_iter().find(|stage| *stage == name)
+}
+
+fn kind(topic: &str) -> Kind {
+    if topic.ends_with(DEAD_LETTER_SUFFIX) {
+        Kind::DeadLettered
+    } else if topic == "line.dropped" {
+        Kind::Dropped
+    } else {
+        Kind::Emitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(offset: i64, index: u32) -> Lineage<'static> {
+        Lineage { topic: "fhir.validated", partition: 0, offset, index }
+    }
+
+    fn books() -> Books {
+        let mut books = Books::new();
+        for offset in 0..5 {
+            books.enter("fhir.validated", 0, offset, None);
+        }
+        books.enter("fhir.deidentified", 1, 0, Some(&from(0, 0)));
+        books.enter("identity.vault", 0, 0, Some(&from(0, 1)));
+        books.enter("redact.dead-letter", 0, 0, Some(&from(1, 0)));
+        books.enter("line.dropped", 0, 0, Some(&from(2, 0)));
+        books
+    }
+
+    #[test]
+    fn each_fate_is_counted_and_what_has_none_is_named() {
+        let verdict = books().verdict().remove("redact").unwrap();
+        assert_eq!((verdict.inputs, verdict.emitted, verdict.dead_lettered, verdict.dropped), (5, 1, 1, 1));
+        assert_eq!(verdict.missing, 2);
+        assert_eq!(verdict.first_missing[0], ("fhir.validated".to_owned(), 0, 3));
+        assert!(!verdict.is_conserved());
+    }
+
+    #[test]
+    fn a_whole_line_is_conserved() {
+        let mut books = books();
+        for offset in [3, 4] {
+            books.enter("redact.dead-letter", 0, offset, Some(&from(offset, 0)));
+        }
+        assert!(books.verdict()["redact"].is_conserved());
+    }
+
+    #[test]
+    fn a_repeated_output_a_second_fate_and_a_lost_output_are_found() {
+        let mut twice = books();
+        twice.enter("fhir.deidentified", 1, 9, Some(&from(0, 0)));
+        assert_eq!(twice.verdict()["redact"].duplicated, 1);
+        let mut two_fates = books();
+        two_fates.enter("line.dropped", 0, 9, Some(&from(1, 1)));
+        assert_eq!(two_fates.verdict()["redact"].conflicting, 1);
+        let mut gap = books();
+        gap.enter("fhir.deidentified", 0, 9, Some(&from(3, 1)));
+        assert_eq!(gap.verdict()["redact"].missing, 2, "output 0 of offset 3 is missing");
+        let mut orphan = books();
+        orphan.enter("fhir.deidentified", 0, 9, Some(&from(77, 0)));
+        assert_eq!(orphan.verdict()["redact"].conflicting, 1);
+    }
+
+    #[test]
+    fn settled_inputs_are_counted_and_their_repetition_found() {
+        let mut books = Books::new();
+        let inputs = OPEN as i64 + 10;
+        for offset in 0..inputs {
+            books.enter("fhir.deidentified", 0, offset, Some(&from(offset, 0)));
+            books.enter("fhir.validated", 0, offset, None);
+        }
+        let verdict = books.verdict().remove("redact").unwrap();
+        assert_eq!((verdict.inputs, verdict.emitted), (inputs as u64, inputs as u64));
+        assert!(verdict.is_conserved());
+        books.enter("fhir.deidentified", 0, inputs, Some(&from(3, 0)));
+        assert_eq!(books.verdict()["redact"].duplicated, 1);
+    }
+}
