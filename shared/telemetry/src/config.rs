@@ -4,7 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 use url::Url;
+
+use crate::Error;
 
 /// Logs, traces, and where health and metrics are served.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -15,8 +19,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The log.
     pub log: Log,
-    /// Base URL of an OpenTelemetry collector that takes OTLP over HTTP (protobuf); `/v1/traces` is added. Spans
-    /// are not exported where this is not set.
+    /// Base URL of an OpenTelemetry collector that takes OTLP over HTTP (protobuf), without credentials;
+    /// `/v1/traces` is added. Spans are not exported where this is not set.
     pub otlp_endpoint: Option<Url>,
     /// Share of new traces that are exported, from 0 to 1. A record that comes with a trace keeps the decision
     /// made where the trace began.
@@ -32,6 +36,58 @@ impl Default for Config {
             otlp_endpoint: None,
             trace_sample_ratio: 0.1,
         }
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// Every fault, with the key it lies in.
+    pub fn check(&self) -> Result<(), Vec<settings::Error>> {
+        let mut faults = Vec::new();
+        if self.log.filter().is_err() {
+            faults.push(settings::Error::invalid("telemetry.log.level", "it is no log filter"));
+        }
+        if self.ratio().is_err() {
+            faults.push(settings::Error::invalid("telemetry.trace_sample_ratio", "it is not from 0 to 1"));
+        }
+        if self.traces_url().is_err() {
+            let reason = "it is no http:// or https:// URL, or has credentials or a query";
+            faults.push(settings::Error::invalid("telemetry.otlp_endpoint", reason));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    pub(crate) fn ratio(&self) -> Result<f64, Error> {
+        let ratio = self.trace_sample_ratio;
+        if (0.0..=1.0).contains(&ratio) { Ok(ratio) } else { Err(Error::Ratio) }
+    }
+
+    /// Where spans are posted.
+    pub(crate) fn traces_url(&self) -> Result<Option<String>, Error> {
+        let Some(base) = &self.otlp_endpoint else { return Ok(None) };
+        let credentials = !base.username().is_empty() || base.password().is_some();
+        // A configuration is printed with only its secrets masked, and a URL is none.
+        if !matches!(base.scheme(), "http" | "https") || credentials || base.query().is_some() {
+            return Err(Error::Endpoint);
+        }
+        Ok(Some(format!("{}/v1/traces", base.as_str().trim_end_matches('/'))))
+    }
+}
+
+impl Log {
+    pub(crate) fn filter(&self) -> Result<EnvFilter, Error> {
+        // A lone word that is no level would be taken for the name of a module, and a typo in `info` would silence
+        // the log.
+        let misspelt =
+            self.level.split(',').map(str::trim).any(|directive| {
+                !directive.contains(['=', '[']) && directive.parse::<LevelFilter>().is_err()
+            });
+        if misspelt {
+            return Err(Error::Filter);
+        }
+        EnvFilter::try_new(&self.level).map_err(|_| Error::Filter)
     }
 }
 

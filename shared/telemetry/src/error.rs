@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 pub enum Error {
     /// `telemetry.log.level` is no filter.
     #[error("`telemetry.log.level` is not a log filter")]
-    Filter(#[source] tracing_subscriber::filter::ParseError),
+    Filter,
     /// `telemetry.trace_sample_ratio` is not between 0 and 1.
     #[error("`telemetry.trace_sample_ratio` must be from 0 to 1")]
     Ratio,
     /// The exporter cannot be built. The cause is left out: it quotes the endpoint, which may carry a password.
-    #[error("`telemetry.otlp_endpoint` must be an http or https URL without a query")]
+    #[error("`telemetry.otlp_endpoint` must be an http or https URL without credentials and query")]
     Endpoint,
     /// The HTTP client of the exporter cannot be built.
     #[error("cannot build the HTTP client of the trace exporter")]
@@ -39,7 +39,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Filter(_) => "TEL-801",
+            Self::Filter => "TEL-801",
             Self::Ratio => "TEL-802",
             Self::Endpoint => "TEL-803",
             Self::Client(_) => "TEL-804",

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::config::{Config, Format};
+use crate::{Error, panic, trace};
 use opentelemetry::global;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
@@ -15,10 +17,6 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
-use url::Url;
-
-use crate::config::{Config, Format};
-use crate::{Error, panic, trace};
 
 /// Exporting must not hold up a drain for longer than this.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,14 +70,8 @@ pub fn init(service: &'static str, config: &Config) -> Result<Guard, Error> {
     if let Some(shared) = slot.upgrade() {
         return Ok(Guard { shared });
     }
-    if !(0.0..=1.0).contains(&config.trace_sample_ratio) {
-        return Err(Error::Ratio);
-    }
-    let filter = EnvFilter::try_new(&config.log.level).map_err(Error::Filter)?;
-    let provider = match &config.otlp_endpoint {
-        Some(endpoint) => Some(exporter(service, endpoint, config.trace_sample_ratio)?),
-        None => None,
-    };
+    let (ratio, filter) = (config.ratio()?, config.log.filter()?);
+    let provider = config.traces_url()?.map(|url| exporter(service, url, ratio)).transpose()?;
     // The subscriber of a process can be set only once; tests and embedders may have set theirs.
     if !LOGGING.swap(true, Ordering::SeqCst) {
         let _ = Registry::default().with(log_layer(filter, config.log.format, std::io::stderr)).try_init();
@@ -114,11 +106,7 @@ where
     }
 }
 
-fn exporter(service: &'static str, endpoint: &Url, ratio: f64) -> Result<SdkTracerProvider, Error> {
-    if !matches!(endpoint.scheme(), "http" | "https") || endpoint.query().is_some() {
-        return Err(Error::Endpoint);
-    }
-    let url = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
+fn exporter(service: &'static str, url: String, ratio: f64) -> Result<SdkTracerProvider, Error> {
     // A blocking client must not be built, nor dropped, on a thread of a tokio runtime.
     let client = std::thread::spawn(|| reqwest::blocking::Client::builder().timeout(EXPORT_TIMEOUT).build())
         .join()
@@ -146,6 +134,7 @@ fn exporter(service: &'static str, endpoint: &Url, ratio: f64) -> Result<SdkTrac
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Log;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -194,15 +183,38 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_configuration_is_coded() {
-        let mut config = Config { trace_sample_ratio: 1.5, ..Config::default() };
-        assert_eq!(init("t", &config).unwrap_err().code(), "TEL-802");
-        config = Config::default();
-        config.log.level = "wardstream=loud".into();
-        assert_eq!(init("t", &config).unwrap_err().code(), "TEL-801");
-        config = Config { otlp_endpoint: Some(Url::parse("ftp://u:pw@x").unwrap()), ..Config::default() };
-        let error = init("t", &config).unwrap_err();
-        assert_eq!(error.code(), "TEL-803");
-        assert!(!format!("{error} {error:?}").contains("pw"));
+    fn a_bad_configuration_is_coded_and_told_before_anything_starts() {
+        let level = |level: &str| Log { level: level.to_owned(), ..Log::default() };
+        for (config, code, key) in [
+            (
+                Config { trace_sample_ratio: 1.5, ..Config::default() },
+                "TEL-802",
+                "telemetry.trace_sample_ratio",
+            ),
+            (Config { log: level("wardstream=loud"), ..Config::default() }, "TEL-801", "telemetry.log.level"),
+            (Config { log: level("inof"), ..Config::default() }, "TEL-801", "telemetry.log.level"),
+            (Config { log: level(""), ..Config::default() }, "TEL-801", "telemetry.log.level"),
+            (at("ftp://collector"), "TEL-803", "telemetry.otlp_endpoint"),
+            (at("http://user:hunter2@collector"), "TEL-803", "telemetry.otlp_endpoint"),
+            (at("http://collector/?token=hunter2"), "TEL-803", "telemetry.otlp_endpoint"),
+        ] {
+            let error = init("t", &config).unwrap_err();
+            assert_eq!(error.code(), code);
+            let told =
+                config.check().unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            assert!(told.contains(key), "{told}");
+            assert!(!format!("{error} {error:?} {told}").contains("hunter2"));
+        }
+        assert!(Config::default().check().is_ok());
+        let modules = Config { log: level("warn, wardstream_stream=debug"), ..Config::default() };
+        assert!(modules.check().is_ok());
+        assert_eq!(
+            at("http://otel:4318/").traces_url().unwrap().as_deref(),
+            Some("http://otel:4318/v1/traces")
+        );
+    }
+
+    fn at(endpoint: &str) -> Config {
+        Config { otlp_endpoint: Some(endpoint.parse().unwrap()), ..Config::default() }
     }
 }
