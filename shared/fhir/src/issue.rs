@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::ErrorCode;
 
+/// The code system of [`ErrorCode`] in an OperationOutcome.
+const ERROR_CODE_SYSTEM: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/error-codes");
+
 /// How grave an issue is (value set issue-severity).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -110,7 +113,7 @@ impl Issue {
         let mut issue = json!({
             "severity": self.severity.code(),
             "code": self.code.code(),
-            "details": { "coding": [{ "code": self.error.code() }], "text": self.message },
+            "details": { "coding": [{ "system": ERROR_CODE_SYSTEM, "code": self.error.code() }], "text": self.message },
         });
         let Some(members) = issue.as_object_mut() else { return issue };
         let diagnostics = match (self.line, self.column) {

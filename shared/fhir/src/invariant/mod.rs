@@ -5,6 +5,7 @@
 //! ([`crate::Validator::unchecked_invariants`]), so nobody has to guess what a pass means.
 
 mod clinical;
+mod conformance;
 mod data_types;
 mod focus;
 mod other;
@@ -32,13 +33,15 @@ const WALKED: [&str; 15] = [
     "txt-2", "sqty-1", "bdl-5", "bdl-8",
 ];
 
+const TABLES: [&[Native]; 5] =
+    [data_types::RULES, clinical::RULES, workflow::RULES, conformance::RULES, other::RULES];
+
 /// Rules that are advice on publishing and say nothing about the data: not reported.
 const ADVICE: [&str; 1] = ["dom-6"];
 
 /// The function for an invariant of the table.
 pub(crate) fn native(key: &str, expression: &str) -> Option<Check> {
-    let tables = [data_types::RULES, clinical::RULES, workflow::RULES, other::RULES];
-    let found = tables.into_iter().flatten().find(|rule| rule.key == key && expression.contains(rule.mark));
+    let found = TABLES.into_iter().flatten().find(|rule| rule.key == key && expression.contains(rule.mark));
     // A naming rule of every conformance resource differs in its id only.
     let name = expression == "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')";
     found.map(|rule| rule.check).or(name.then_some(other::computable_name as Check))
@@ -56,11 +59,7 @@ mod tests {
     #[test]
     fn every_rule_belongs_to_an_invariant_of_the_table() {
         let invariants = Definitions::r4().invariants();
-        for rule in
-            [super::data_types::RULES, super::clinical::RULES, super::workflow::RULES, super::other::RULES]
-                .into_iter()
-                .flatten()
-        {
+        for rule in super::TABLES.into_iter().flatten() {
             assert!(
                 invariants.iter().any(|known| known.key == rule.key && known.expression.contains(rule.mark)),
                 "{} {}",
