@@ -59,7 +59,7 @@ pub enum Error {
         limit: u64,
     },
     /// `WORM-604`: bytes that are not a segment as this crate writes it.
-    #[error("segment malformed near byte {position}: {reason}")]
+    #[error("segment malformed near byte {position}, expected {reason}")]
     Segment {
         /// Byte position in the object, at the start of the block or header field in question.
         position: u64,

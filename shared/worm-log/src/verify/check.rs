@@ -27,6 +27,7 @@ pub(super) struct Checked {
 pub(super) async fn check_segment<S: Store>(
     store: &S,
     id: SegmentId,
+    listed_bytes: u64,
     options: &VerifyOptions,
 ) -> Result<Checked, Error> {
     let place = Place { topic: id.topic(), partition: id.partition() };
@@ -60,7 +61,10 @@ pub(super) async fn check_segment<S: Store>(
     }
     let next = stored.as_ref().map(|(manifest, _)| manifest.next_offset);
 
-    let outside = stored.as_ref().is_some_and(|(manifest, _)| is_outside(manifest, options));
+    // What the listing shows to be gone or of another length is looked at whatever its time.
+    let outside = stored
+        .as_ref()
+        .is_some_and(|(manifest, _)| manifest.object_bytes == listed_bytes && is_outside(manifest, options));
     let examination = if outside {
         None
     } else {

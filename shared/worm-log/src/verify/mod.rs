@@ -84,7 +84,7 @@ pub async fn verify<S: Store>(
         let mut checks = futures::stream::iter(&partition.segments)
             .map(|(first_offset, bytes)| async move {
                 let id = SegmentId::new(&partition.topic, partition.partition, *first_offset)?;
-                Ok::<_, Error>((check::check_segment(store, id, options).await?, *bytes))
+                Ok::<_, Error>((check::check_segment(store, id, *bytes, options).await?, *bytes))
             })
             .buffered(threads.saturating_mul(2));
         while let Some(checked) = checks.next().await {
