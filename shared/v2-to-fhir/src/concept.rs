@@ -76,7 +76,8 @@ pub(crate) fn codeable(
     let table = table.or(map.and_then(|map| map.table.as_deref()));
     let mut codings: Vec<Value> = Vec::new();
     let mut translated: Vec<Value> = Vec::new();
-    for (n, parts) in CODINGS.into_iter().enumerate() {
+    let count = scope.count();
+    for (n, parts) in CODINGS.into_iter().enumerate().filter(|(_, parts)| parts[0] <= count) {
         // Only the first coding may be in the field's own table without saying so.
         let Some(coding) = coding(engine, scope, parts, table.filter(|_| n == 0)) else { continue };
         if let Some(concept) = map.and_then(|map| translation(map, &coding)) {
@@ -109,8 +110,9 @@ pub(crate) fn codeable(
 
 /// The original text; else the text of a value without code; else a code that nothing else explains.
 fn text(scope: Scope<'_>, first: Option<&Value>) -> Option<String> {
-    let original = primitive::string(&scope.child(ORIGINAL_TEXT).text());
-    original.or_else(|| match first {
+    let original =
+        (scope.count() >= ORIGINAL_TEXT).then(|| primitive::string(&scope.child(ORIGINAL_TEXT).text()));
+    original.flatten().or_else(|| match first {
         None => {
             primitive::string(&scope.child(2).text()).or_else(|| primitive::string(&scope.child(5).text()))
         }

@@ -90,7 +90,7 @@ pub(crate) fn place(
     root: &mut Map<String, Value>,
     path: &Path,
     leaf: Value,
-    extras: Vec<(Path, Value)>,
+    extras: Vec<(&Path, Value)>,
     overwrite: bool,
 ) -> Placed {
     let Some(at) = path.last_append() else {
@@ -98,14 +98,14 @@ pub(crate) fn place(
         let mut extras = extras;
         if let Value::Object(object) = &mut leaf {
             for (path, value) in std::mem::take(&mut extras) {
-                place(object, &path, value, Vec::new(), false);
+                place(object, path, value, Vec::new(), false);
             }
         }
         let placed = set(root, &path.steps, leaf, overwrite);
         if placed == Placed::Yes {
             for (path, value) in extras {
                 // A constant beside a value may be there already, from the row before.
-                place(root, &path, value, Vec::new(), overwrite);
+                place(root, path, value, Vec::new(), overwrite);
             }
         }
         return placed;
@@ -123,7 +123,7 @@ pub(crate) fn place(
     };
     if let Value::Object(object) = &mut item {
         for (path, value) in extras {
-            place(object, &path, value, Vec::new(), false);
+            place(object, path, value, Vec::new(), false);
         }
     }
     let Some(parent) = descend(root, &path.steps[..at]) else { return Placed::Taken };
@@ -268,7 +268,8 @@ mod tests {
     #[test]
     fn items_carry_what_stands_beside_them() {
         let mut root = Map::new();
-        let extras = || vec![(at("type[]"), json!({"text": "attender"}))];
+        let kind = at("type[]");
+        let extras = || vec![(&kind, json!({"text": "attender"}))];
         place(&mut root, &at("participant[].individual"), json!({"reference": "a"}), extras(), false);
         place(&mut root, &at("participant[].individual"), json!({"reference": "b"}), extras(), false);
         assert_eq!(root["participant"].as_array().map(Vec::len), Some(2));

@@ -42,6 +42,16 @@ impl<'m> Scope<'m> {
         }
     }
 
+    /// How many parts are written.
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::Repetition(r) => r.component_count(),
+            Self::Component(c) => c.subcomponent_count(),
+            Self::Subcomponent(_) => 1,
+            _ => 0,
+        }
+    }
+
     /// The first value in it, decoded.
     pub(crate) fn text(self) -> Cow<'m, str> {
         match self {
@@ -142,22 +152,19 @@ impl<'m> Engine<'m> {
     ) -> Vec<Mark> {
         let mut marks = Vec::new();
         for rule in &map.rules {
-            if !self.holds(&rule.when, Scope::Segment, index) {
-                continue;
-            }
             let Some((&field, within)) = rule.source.numbers.split_first() else {
-                self.at = (index, 0);
-                self.apply_rule(rule, Scope::Segment, index, body, &mut marks);
+                if self.holds(&rule.when, Scope::Segment, index) {
+                    self.at = (index, 0);
+                    self.apply_rule(rule, Scope::Segment, index, body, &mut marks);
+                }
                 continue;
             };
-            let (index, segment) = match self.peer(index, &rule.source.of) {
-                Some(found) => found,
-                None => continue,
-            };
+            let Some((place, segment)) = self.peer(index, &rule.source.of) else { continue };
             let value = segment.field(field);
-            if value.is_empty() {
+            if value.is_empty() || !self.holds(&rule.when, Scope::Segment, index) {
                 continue;
             }
+            let index = place;
             self.at = (index, field);
             let mut components = 0;
             for repetition in value.repetitions() {
@@ -232,17 +239,17 @@ impl<'m> Engine<'m> {
         scope: Scope<'m>,
         index: usize,
         marks: &mut Vec<Mark>,
-    ) -> Vec<(Path, Value)> {
+    ) -> Vec<(&'static Path, Value)> {
         let mut out = Vec::new();
         for extra in extras {
             match &extra.from {
-                Beside::Constant(value) => out.push((extra.path.clone(), value.clone())),
+                Beside::Constant(value) => out.push((&extra.path, value.clone())),
                 Beside::Field(source, via) => {
                     for (target, at) in self.resolve(source, scope, index) {
                         let mut used = 0;
                         self.at = at.unwrap_or(self.at);
                         if let Some(value) = self.value(via, target, index, &mut used, Vec::new()) {
-                            out.push((extra.path.clone(), value));
+                            out.push((&extra.path, value));
                             if let Some((segment, field)) = at {
                                 let component = source.numbers.get(1).map_or(used, |c| bit(*c));
                                 marks.push(Mark { segment, field, components: component });
@@ -300,16 +307,34 @@ impl<'m> Engine<'m> {
     }
 
     fn passes(&self, test: &Test, scope: Scope<'m>, index: usize) -> bool {
-        let found = self.resolve(&test.source, scope, index);
-        let first = || found.first().map(|(scope, _)| scope.text());
-        match &test.check {
-            Check::Valued => !found.is_empty(),
-            Check::NotValued => found.is_empty(),
-            Check::In(values) => first().is_some_and(|text| values.iter().any(|v| *v == text.trim())),
-            Check::NotIn(values) => first().is_none_or(|text| values.iter().all(|v| *v != text.trim())),
-            Check::Longer(length) => first().is_some_and(|text| text.trim().len() > *length),
-            Check::Repeats(count) => found.len() > *count,
+        if let Check::Repeats(count) = &test.check {
+            return self.resolve(&test.source, scope, index).len() > *count;
         }
+        let first = self.first(&test.source, scope, index);
+        let text = || first.map(Scope::text);
+        match &test.check {
+            Check::Valued => first.is_some(),
+            Check::NotValued => first.is_none(),
+            Check::In(values) => text().is_some_and(|text| values.iter().any(|v| *v == text.trim())),
+            Check::NotIn(values) => text().is_none_or(|text| values.iter().all(|v| *v != text.trim())),
+            Check::Longer(length) => text().is_some_and(|text| text.trim().len() > *length),
+            Check::Repeats(_) => false,
+        }
+    }
+
+    /// The first valued of what [`Self::resolve`] finds.
+    pub(crate) fn first(&self, source: &Source, scope: Scope<'m>, index: usize) -> Option<Scope<'m>> {
+        if !source.field && !matches!(scope, Scope::Segment) {
+            let target = source.numbers.iter().fold(scope, |scope, n| scope.child(*n));
+            return self.valued(target.raw()).then_some(target);
+        }
+        let (_, segment) = self.peer(index, &source.of)?;
+        let Some((&field, within)) = source.numbers.split_first() else { return Some(Scope::Segment) };
+        segment
+            .field(field)
+            .repetitions()
+            .map(|r| within.iter().fold(Scope::Repetition(r), |scope, n| scope.child(*n)))
+            .find(|scope| self.valued(scope.raw()))
     }
 
     /// A row that fills the object itself (`$this`).
@@ -340,7 +365,7 @@ impl<'m> Engine<'m> {
         scope: Scope<'m>,
         index: usize,
         used: &mut u64,
-        more: Vec<(Path, Value)>,
+        more: Vec<(&'static Path, Value)>,
     ) -> Option<Value> {
         match via {
             Via::Structure => None,
@@ -388,7 +413,7 @@ impl<'m> Engine<'m> {
                 let kind = map.resource.as_deref()?;
                 let mut body = self.object(name, scope, index, used)?;
                 for (path, value) in more {
-                    element::place(&mut body, &path, value, Vec::new(), false);
+                    element::place(&mut body, path, value, Vec::new(), false);
                 }
                 Some(self.share(kind, body))
             }
@@ -396,9 +421,10 @@ impl<'m> Engine<'m> {
         }
     }
 
-    /// A reference to the resource with that content, known by its first identifier or else by its content.
+    /// A reference to the resource with that content, known by its first identifier if an authority makes that unique,
+    /// else by its content.
     pub(crate) fn share(&mut self, kind: &str, body: Map<String, Value>) -> Value {
-        let key = identifier_key(&body).unwrap_or_else(|| Value::Object(body.clone()).to_string());
+        let key = authority_key(&body).unwrap_or_else(|| Value::Object(body.clone()).to_string());
         draft::reference(self.drafts.share(kind, &key, body))
     }
 
@@ -429,12 +455,13 @@ impl<'m> Engine<'m> {
         }
         self.depth += 1;
         let mut marks = Vec::new();
+        let count = scope.count();
         for rule in &map.rules {
-            if !self.holds(&rule.when, scope, index) {
+            if rule.source.numbers.first().is_some_and(|n| *n > count) {
                 continue;
             }
             let target = rule.source.numbers.iter().fold(scope, |scope, n| scope.child(*n));
-            if !self.valued(target.raw()) {
+            if !self.valued(target.raw()) || !self.holds(&rule.when, scope, index) {
                 continue;
             }
             let mut within = 0;
@@ -456,7 +483,13 @@ pub(crate) fn complete(map: &SegmentMap, body: &Map<String, Value>) -> bool {
     map.requires.iter().all(|any| any.iter().any(|element| body.contains_key(element)))
 }
 
-/// `system|value` of the first identifier.
+/// `system|value` of the first identifier that names its authority.
+fn authority_key(body: &Map<String, Value>) -> Option<String> {
+    let first = body.get("identifier")?.as_array()?.first()?;
+    Some(format!("{}|{}", first.get("system")?.as_str()?, first.get("value")?.as_str()?))
+}
+
+/// `system|value|type` of the first identifier.
 pub(crate) fn identifier_key(body: &Map<String, Value>) -> Option<String> {
     let first = match body.get("identifier")? {
         Value::Array(list) => list.first()?,

@@ -247,7 +247,7 @@ pub(crate) fn fill(
 
 impl<'m> Engine<'m> {
     fn resolve_first(&self, source: &Source, index: usize) -> Option<Scope<'m>> {
-        self.resolve(source, Scope::Nothing, index).first().map(|(scope, _)| *scope)
+        self.first(source, Scope::Nothing, index)
     }
 }
 

@@ -1,0 +1,157 @@
+//! What a feed can count on, one statement a test.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use wardstream_v2_to_fhir::{Conversion, Error, Options, PatientIdentity, Reason, convert, patient_identity};
+
+const ORU: &str = include_str!("messages/oru_r01.hl7");
+const RADIOLOGY: &str = include_str!("messages/oru_r01_radiology.hl7");
+const ADT: &str = include_str!("messages/adt_a01.hl7");
+
+fn with(text: &str, options: &Options) -> Result<Conversion, Error> {
+    convert(&hl7v2::Message::parse(text.as_bytes()).expect("the message parses"), options)
+}
+
+fn converted(text: &str) -> Conversion {
+    with(text, &Options::default()).expect("the message converts")
+}
+
+fn resources<'b>(bundle: &'b Value, kind: &str) -> Vec<&'b Value> {
+    let entries = bundle["entry"].as_array().expect("a bundle has entries");
+    entries.iter().map(|e| &e["resource"]).filter(|r| r["resourceType"] == kind).collect()
+}
+
+fn decoded(data: &Value) -> String {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(data.as_str().unwrap_or_default());
+    String::from_utf8(bytes.expect("base64")).expect("UTF-8")
+}
+
+#[test]
+fn decimals_keep_their_digits() {
+    let text = converted(ORU).bundle.to_string();
+    assert!(text.contains("\"value\":6.80") && text.contains("\"value\":4.10"));
+}
+
+#[test]
+fn a_comparator_is_not_part_of_the_number() {
+    let bundle = converted(ORU).bundle;
+    let glucose = resources(&bundle, "Observation")
+        .into_iter()
+        .find(|o| o["code"]["coding"][0]["code"] == "14749-6")
+        .expect("the glucose result");
+    assert_eq!(glucose["valueQuantity"]["comparator"], "<");
+    assert_eq!(glucose["valueQuantity"]["value"].to_string(), "1.0");
+}
+
+#[test]
+fn a_report_is_readable_as_a_whole() {
+    let bundle = converted(RADIOLOGY).bundle;
+    let report = resources(&bundle, "DiagnosticReport")[0];
+    let text = decoded(&report["presentedForm"][0]["data"]);
+    assert!(text.contains("left effusion.\n\nNo pneumothorax."));
+    assert_eq!(report["conclusion"], "1. Cardiomegaly.\n2. Left effusion.");
+    // Lines of one test are one observation.
+    assert_eq!(resources(&bundle, "Observation").len(), 2);
+}
+
+#[test]
+fn a_document_carries_its_text() {
+    let bundle = converted(include_str!("messages/mdm_t02.hl7")).bundle;
+    let document = resources(&bundle, "DocumentReference")[0];
+    let attachment = &document["content"][0]["attachment"];
+    assert_eq!(attachment["contentType"], "text/plain; charset=utf-8");
+    assert!(decoded(&attachment["data"]).contains("PLAN: Home with\nfollow-up in a week."));
+}
+
+#[test]
+fn a_time_without_offset_takes_the_zone_of_its_facility_and_says_so() {
+    let options = Options {
+        default_zone: TimeZone::UTC,
+        facility_zones: BTreeMap::from([(
+            "NORTHFIELD".to_owned(),
+            TimeZone::get("America/New_York").expect("a zone"),
+        )]),
+    };
+    let conversion = with(RADIOLOGY, &options).expect("the message converts");
+    let report = resources(&conversion.bundle, "DiagnosticReport")[0];
+    // 11 March 2024 is the day after the clocks went forward there.
+    assert_eq!(report["effectiveDateTime"], "2024-03-11T17:30:00-04:00");
+    let header = resources(&conversion.bundle, "MessageHeader")[0];
+    assert!(header["meta"]["tag"].to_string().contains("America/New_York"));
+    // A message with an offset in MSH-7 assumes nothing.
+    let header = converted(ORU).bundle;
+    assert!(!resources(&header, "MessageHeader")[0].to_string().contains("assumed"));
+}
+
+#[test]
+fn the_same_patient_has_the_same_id_in_every_message_of_a_facility() {
+    let other = RADIOLOGY.replace("RAD-0001", "RAD-0002");
+    let id = |text: &str| resources(&converted(text).bundle, "Patient")[0]["id"].clone();
+    assert_eq!(id(RADIOLOGY), id(&other));
+    assert_ne!(id(RADIOLOGY), id(&RADIOLOGY.replace("NORTHFIELD|WARD", "SOUTHFIELD|WARD")));
+}
+
+#[test]
+fn a_person_named_twice_is_one_resource() {
+    let bundle = converted(ADT).bundle;
+    let named = |r: &&Value| {
+        r["name"][0]["family"] == "Lindqvist"
+            && r["identifier"][0]["system"].as_str().is_some_and(|s| s.contains("NPI") || s.contains("npi"))
+    };
+    assert_eq!(resources(&bundle, "Practitioner").into_iter().filter(named).count(), 1);
+}
+
+#[test]
+fn what_is_left_out_is_listed_without_content() {
+    let conversion = converted(ADT);
+    let listed: Vec<_> = conversion.unmapped.iter().map(|u| (u.path.as_str(), u.reason)).collect();
+    assert!(listed.contains(&("ZZZ", Reason::SegmentNotExpected)));
+    assert!(listed.contains(&("PID-7", Reason::InvalidDate)));
+    assert!(!format!("{listed:?}").contains("site specific"));
+    assert!(!resources(&conversion.bundle, "Patient")[0].to_string().contains("birthDate"));
+}
+
+#[test]
+fn a_null_value_is_listed_not_written() {
+    let conversion = converted(&ORU.replace("||19850228|F", "||\"\"|F"));
+    assert!(conversion.unmapped.iter().any(|u| u.path == "PID-7" && u.reason == Reason::ExplicitNull));
+}
+
+#[test]
+fn errors_name_what_is_missing() {
+    let unsupported = with(&ORU.replace("ORU^R01^ORU_R01", "QBP^Q22"), &Options::default());
+    assert_eq!(unsupported, Err(Error::UnsupportedMessageType { message_type: "QBP^Q22".into() }));
+    let garbled = with(&ORU.replace("ORU^R01^ORU_R01", "Avery Testperson"), &Options::default());
+    assert_eq!(garbled, Err(Error::UnsupportedMessageType { message_type: "unreadable".into() }));
+    let headless: String = ORU.lines().filter(|l| !l.starts_with("PID")).map(|l| format!("{l}\r")).collect();
+    let missing = with(&headless, &Options::default());
+    assert_eq!(missing, Err(Error::MissingSegment { message_type: "ORU^R01".into(), segment: "PID".into() }));
+    for page in Error::pages() {
+        assert!(!page.title.is_empty() && !page.help.is_empty());
+    }
+}
+
+#[test]
+fn the_medical_record_number_keys_the_patient() {
+    let text =
+        ADT.replace("|700123^^^NORTHFIELD&1.3.6.1.4.1.99999.1&ISO^MR~", "|1^^^X^PI~700123^^^NORTHFIELD^MR~");
+    let message = hl7v2::Message::parse(text.as_bytes()).expect("the message parses");
+    let wanted = PatientIdentity { authority: "NORTHFIELD".into(), identifier: "700123".into() };
+    assert_eq!(patient_identity(&message), Some(wanted));
+    let bare = ORU.replace("700123^^^NORTHFIELD^MR", "700123");
+    let message = hl7v2::Message::parse(bare.as_bytes()).expect("the message parses");
+    let wanted = PatientIdentity { authority: "NORTHFIELD LAB".into(), identifier: "700123".into() };
+    assert_eq!(patient_identity(&message), Some(wanted));
+}
+
+#[test]
+fn a_merge_links_both_patients() {
+    let bundle = converted(include_str!("messages/adt_a40.hl7")).bundle;
+    let patients = resources(&bundle, "Patient");
+    assert_eq!(patients[0]["link"][0]["type"], "replaces");
+    assert_eq!(patients[1]["link"][0]["type"], "replaced-by");
+    assert_eq!(patients[1]["active"], false);
+}
