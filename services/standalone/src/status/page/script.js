@@ -70,10 +70,10 @@
     const nodes = [{ end: true, name: "Feeds", a: rate(last(h.messages_in)), b: count(s.totals.messages_in) + " in" },
       ...steps.map((x) => ({ name: x.name, health: x.health, a: rate(last((h.stages[x.name] || {}).rate)), b: x.lag == null ? "lag –" : "lag " + short(x.lag), dead: x.dead_lettered + x.parked, on: last((h.stages[x.name] || {}).rate) > 0 })),
       { end: true, name: "Clinicians", a: rate(last(h.notified)), b: count(s.totals.notified) + " told", on: last(h.notified) > 0 }];
-    const n = nodes.length, W = narrow ? 380 : 1360, bw = narrow ? 210 : 128, bh = 74;
+    const n = nodes.length, W = narrow ? 380 : Math.max(820, Math.min(1360, root.clientWidth)), bw = narrow ? 210 : Math.min(128, .82 * (W - 32) / n), bh = 74;
     const gap = narrow ? 26 : (W - 32 - n * bw) / Math.max(1, n - 1), top = narrow ? 34 : 46;
     const place = (i) => narrow ? [(W - bw) / 2, top + i * (bh + gap)] : [16 + i * (bw + gap), top];
-    const H = narrow ? top + n * (bh + gap) + 78 : top + bh + 112;
+    const H = narrow ? top + n * (bh + gap) + 78 : top + bh + 102;
     const out = document.createDocumentFragment();
     root.setAttribute("viewBox", `0 0 ${W} ${H}`);
     const border = steps.findIndex((x) => x.name === "redact") + 1;
@@ -105,7 +105,7 @@
           svg("text", { class: "badge-t", x: x + bw - w / 2 + 6, y: y + bh + 4, "text-anchor": "middle" }, label));
       }
     });
-    const sealed = s.worm ? (narrow ? short(s.worm.records) + " sealed, " + count(s.worm.segments) + " segments" : count(s.worm.records) + " records sealed in " + count(s.worm.segments) + " segments · " + s.worm.store) : "no audit log in this run";
+    const sealed = s.worm ? (narrow ? short(s.worm.records) + " sealed, " + count(s.worm.segments) + " segments" : count(s.worm.records) + " records sealed in " + count(s.worm.segments) + " segments · " + s.worm.store) : s.phase === "starting" ? "not started yet" : "no audit log in this run";
     const aw = narrow ? W - 24 : W - 32, ax = narrow ? 12 : 16;
     out.append(svg("rect", { class: "box " + (audit ? audit.health : "waiting"), x: ax, y: auditY, width: aw, height: 46, rx: 11 }),
       svg("text", { class: "name", x: ax + 16, y: auditY + 28 }, "audit"),
@@ -166,7 +166,7 @@
     let at = 0;
     for (const [i, [cls, value]] of parts.entries()) if (value) { const w = widths[i] * scale, r = svg("rect", { x: at, y: 0, width: w, height: 10 }); r.style.fill = fill[cls]; root.append(r); at += w; }
     const words = [x.dropped && short(x.dropped) + " dropped", x.parked && short(x.parked) + " parked", x.dead_lettered && short(x.dead_lettered) + " dead"].filter(Boolean).join(", ");
-    return el("td", { class: "fates" }, root, el("small", {}, words || "all passed on"));
+    return el("td", { class: "fates" }, root, el("small", {}, words || (x.records_out ? "all passed on" : "nothing yet")));
   }
   function stages(s, h) {
     if (!s.stages.length) return;
@@ -258,7 +258,7 @@
   }
   function worm(s, now) {
     const w = s.worm, box = $("worm");
-    if (!w) { box.replaceChildren(el("p", { class: "empty" }, "No audit log is configured in this run.")); return; }
+    if (!w) { box.replaceChildren(el("p", { class: "empty" }, s.phase === "starting" ? "The audit log shows here as soon as it starts." : "No audit log is configured in this run.")); return; }
     const row = (k, v) => [el("dt", {}, k), el("dd", {}, v)], v = w.verification;
     box.replaceChildren(el("dl", { class: "facts" }, ...row("Records sealed", count(w.records)), ...row("Segments", count(w.segments)), ...row("Size", bytes(w.bytes)), ...row("Last sealed", w.last_sealed_at_ms == null ? "not yet" : ago(w.last_sealed_at_ms, now)), ...row("Kept in", w.store)),
       el("p", { class: "verdict " + (v ? (v.ok ? "ok" : "bad") : "") }, v ? (v.ok ? "Verified " : "Verification failed ") + ago(v.at_ms, now) + ": " + v.summary : "Not verified yet: the first segment has to be sealed."),
@@ -285,9 +285,12 @@
   async function get(url) { const answer = await fetch(url, { signal: AbortSignal.timeout(4000) }); if (!answer.ok) throw new Error(answer.status); return answer.json(); }
   async function tick(n) {
     try {
-      state.status = await get("/api/status"); state.failures = 0;
-      if (n % 2 === 0) { state.notes = await get("/api/notifications?limit=200"); list(); }
-      if (n % 2 === 1 || n === 0) deadRows(await get("/api/dead-letters?limit=50"));
+      // The lists change less than the numbers: they take turns, but the first time all come at once.
+      const due = (turn) => n === 0 || n % 2 === turn;
+      const [status, notes, dead] = await Promise.all([get("/api/status"), due(0) ? get("/api/notifications?limit=200") : null, due(1) ? get("/api/dead-letters?limit=50") : null]);
+      state.status = status; state.failures = 0;
+      if (notes) { state.notes = notes; list(); }
+      if (dead) deadRows(dead);
     } catch { state.failures++; }
     if (state.status) draw();
     else if (state.failures > 1) { $("phase").dataset.phase = "lost"; text($("phase").lastElementChild, "No connection"); }
