@@ -1,1 +1,28 @@
 //! Clinical text models on candle: encoder, heads, critical values and extractive summaries.
+//!
+//! [`Models`] judges a [`Document`] ([`Models::classify`]) and shortens it ([`Models::summarize`]). Nothing here opens a
+//! socket or reads a clock; weights come from a folder, see `deploy/local/models/fetch.sh`.
+
+mod classify;
+mod codes;
+pub mod critical;
+mod document;
+mod encoder;
+mod error;
+pub mod features;
+pub mod heads;
+pub mod label;
+pub mod lexicon;
+mod models;
+mod observation;
+mod summarize;
+pub mod text;
+
+pub use classify::{Classification, Scored, ScoredSpecialty};
+pub use document::{Code, Codes, Document, MAX_NARRATIVE, MAX_OBSERVATIONS};
+pub use encoder::{Encoder, MAX_TOKENS, cosine, verify_sha256};
+pub use error::Error;
+pub use label::{DocumentType, Specialty, Urgency};
+pub use models::Models;
+pub use observation::{Abnormality, LOINC, ObservationFact};
+pub use summarize::{Budget, Sentence, Summary};

@@ -1,0 +1,177 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn result(code: &str, display: &str, value: &str, unit: &str) -> ObservationFact {
+    ObservationFact {
+        code: code.into(),
+        system: if code.contains('-') { LOINC.into() } else { String::new() },
+        display: display.into(),
+        value: Some(value.into()),
+        unit: unit.into(),
+        status: "final".into(),
+        ..ObservationFact::default()
+    }
+}
+
+fn judge(fact: &ObservationFact) -> Verdict {
+    CriticalTable::default_table().judge(fact, Some(20_000))
+}
+
+fn is_critical(fact: &ObservationFact) -> bool {
+    matches!(judge(fact), Verdict::Critical(_))
+}
+
+#[test]
+fn the_committed_table_parses_and_every_limit_has_a_source() {
+    let table = CriticalTable::parse(DEFAULT_TABLE);
+    assert!(table.is_ok_and(|t| t.analytes.len() >= 40 && t.cultures.len() >= 2));
+}
+
+#[test]
+fn reasons_name_the_value_and_the_limit() {
+    let Verdict::Critical(critical) = judge(&result("2823-3", "Potassium", "7.1", "mmol/L")) else {
+        panic!("potassium 7.1 is critical")
+    };
+    assert_eq!(critical.reason, "critical: potassium 7.1 mmol/L (limit 6.5)");
+    assert_eq!(critical.basis, Basis::Limit);
+}
+
+#[test]
+fn critical_values_across_analytes_and_units() {
+    for (code, value, unit) in [
+        ("2823-3", "6.5", "mmol/L"),
+        ("2823-3", "2.4", "mEq/L"),
+        ("2951-2", "112", "mmol/L"),
+        ("2345-7", "32", "mg/dL"),
+        ("2345-7", "720", "mg/dL"),
+        ("2345-7", "1.9", "mmol/L"),
+        ("718-7", "5.9", "g/dL"),
+        ("718-7", "59", "g/L"),
+        ("777-3", "9", "10*3/uL"),
+        ("777-3", "9000", "/uL"),
+        ("6301-6", "7.8", ""),
+        ("2744-1", "7.05", "[pH]"),
+        ("2524-7", "6.2", "mmol/L"),
+        ("17861-6", "14.8", "mg/dL"),
+        ("19123-9", "0.9", "mg/dL"),
+        ("751-8", "0.1", "10*9/L"),
+        ("67151-1", "480", "ng/L"),
+        ("10839-9", "3.2", "ng/mL"),
+        ("2019-8", "11.5", "kPa"),
+        ("14334-7", "2.4", "mmol/L"),
+        ("2160-0", "9.1", "mg/dL"),
+        ("10535-3", "3.9", "ng/mL"),
+        ("3298-7", "180", "ug/mL"),
+    ] {
+        assert!(is_critical(&result(code, "", value, unit)), "{code} {value} {unit}");
+    }
+}
+
+#[test]
+fn values_short_of_the_limits_are_not_critical() {
+    for (code, value, unit) in [
+        ("2823-3", "6.1", "mmol/L"),
+        ("2951-2", "129", "mmol/L"),
+        ("2345-7", "310", "mg/dL"),
+        ("718-7", "8.2", "g/dL"),
+        ("777-3", "88", "10*3/uL"),
+        ("6301-6", "3.1", ""),
+        ("2744-1", "7.31", "[pH]"),
+        ("2524-7", "2.2", "mmol/L"),
+        ("67151-1", "20", "ng/L"),
+        ("17861-6", "10.9", "mg/dL"),
+        ("1975-2", "12", "mg/dL"),
+        ("2160-0", "2.1", "mg/dL"),
+    ] {
+        assert!(!is_critical(&result(code, "", value, unit)), "{code} {value} {unit}");
+    }
+}
+
+#[test]
+fn ages_choose_the_limit() {
+    let table = CriticalTable::default_table();
+    let bilirubin = result("1975-2", "Bilirubin", "21", "mg/dL");
+    assert!(matches!(table.judge(&bilirubin, Some(3)), Verdict::Critical(_)));
+    assert_eq!(table.judge(&bilirubin, Some(9_000)), Verdict::NotCritical);
+    assert_eq!(table.judge(&bilirubin, None), Verdict::NotCritical);
+    let potassium = result("2823-3", "", "7.0", "mmol/L");
+    assert_eq!(table.judge(&potassium, Some(2)), Verdict::NotCritical);
+}
+
+#[test]
+fn local_codes_are_known_by_name_and_other_specimens_are_not() {
+    assert!(is_critical(&result("K", "POTASSIUM", "7.0", "mmol/L")));
+    assert!(is_critical(&result("L100", "Potassium, Serum", "7.0", "mmol/L")));
+    assert!(!is_critical(&result("UK", "Potassium, Urine", "70", "mmol/L")));
+    assert!(!is_critical(&result("2828-2", "Potassium", "70", "mmol/L")), "a LOINC code of urine");
+}
+
+#[test]
+fn the_laboratorys_own_flag_counts_and_mistakes_do_not() {
+    let flagged = ObservationFact { flags: vec!["HH".into()], ..result("X1", "Odd assay", "9", "kU/L") };
+    assert!(matches!(judge(&flagged), Verdict::Critical(c) if c.basis == Basis::Flag));
+    let mistaken =
+        ObservationFact { status: "entered-in-error".into(), ..result("2823-3", "", "9.9", "mmol/L") };
+    assert_eq!(judge(&mistaken), Verdict::Unlisted);
+}
+
+#[test]
+fn an_unknown_unit_is_said_and_falls_back_to_the_flag() {
+    let odd = result("2823-3", "Potassium", "7.1", "furlong");
+    assert!(matches!(judge(&odd), Verdict::UnknownUnit(text) if text.contains("furlong")));
+    let flagged = ObservationFact { flags: vec!["HH".into()], ..odd };
+    assert!(matches!(judge(&flagged), Verdict::Critical(c) if c.reason.contains("unit not in the table")));
+}
+
+#[test]
+fn comparators_and_the_reports_own_range() {
+    let below =
+        ObservationFact { comparator: Some("<".into()), ..result("10839-9", "Troponin", "0.5", "ng/mL") };
+    assert!(!is_critical(&below));
+    let above =
+        ObservationFact { comparator: Some(">".into()), ..result("2345-7", "Glucose", "600", "mg/dL") };
+    assert!(is_critical(&above));
+    let ranged =
+        ObservationFact { high: Some("0.04".into()), ..result("10839-9", "Troponin", "0.25", "ng/mL") };
+    assert!(is_critical(&ranged), "six times the laboratory's limit");
+}
+
+#[test]
+fn growth_in_a_blood_culture() {
+    let mut culture = ObservationFact {
+        value: None,
+        text: Some("Staphylococcus aureus".into()),
+        ..result("600-7", "Blood culture", "", "")
+    };
+    assert!(is_critical(&culture));
+    culture.text = Some("No growth after 5 days".into());
+    assert!(!is_critical(&culture));
+}
+
+#[test]
+fn malformed_tables_are_refused() {
+    for (from, to) in [
+        ("source = \"kost1991\"", "source = \"nobody\""),
+        ("low = 120.0", "low = 520.0"),
+        ("\"2947-0\"", "\"2951-2\""),
+    ] {
+        let text = DEFAULT_TABLE.replacen(from, to, 1);
+        assert_eq!(CriticalTable::parse(&text).err().map(|e| e.code()), Some("MODEL-507"), "{to}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn worse_is_never_less_critical(value in 2.0f64..12.0, more in 0.0f64..5.0) {
+        let at = |v: f64| is_critical(&result("2823-3", "", &format!("{v:.2}"), "mmol/L"));
+        prop_assert!(!(value > 4.0 && at(value)) || at(value + more));
+    }
+
+    #[test]
+    fn no_result_makes_it_panic(code in "\\PC{0,8}", value in "\\PC{0,8}", unit in "\\PC{0,8}", age in any::<Option<u32>>()) {
+        let fact = result(&code, &code, &value, &unit);
+        let _ = CriticalTable::default_table().judge(&fact, age);
+    }
+}

@@ -1,0 +1,301 @@
+//! Linear heads: logistic regressions on the encoder's embedding and on the text's features, blended and calibrated.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::encoder::cosine;
+use crate::features::DENSE;
+
+/// A sentence whose embedding, stored with the heads, tells whether an encoder is the one they were trained on.
+pub const PROBE: &str =
+    "The patient was started on intravenous antibiotics and transferred to intensive care.";
+
+/// What the three heads decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// [`crate::Urgency`].
+    Urgency,
+    /// [`crate::Specialty`].
+    Specialty,
+    /// [`crate::DocumentType`].
+    DocumentType,
+}
+
+impl Task {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Urgency, Self::Specialty, Self::DocumentType];
+
+    /// Name in the heads' file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Urgency => "urgency",
+            Self::Specialty => "specialty",
+            Self::DocumentType => "doc_type",
+        }
+    }
+
+    /// Number of labels.
+    #[must_use]
+    pub fn classes(self) -> usize {
+        match self {
+            Self::Urgency => crate::Urgency::ALL.len(),
+            Self::Specialty => crate::Specialty::ALL.len(),
+            Self::DocumentType => crate::DocumentType::ALL.len(),
+        }
+    }
+}
+
+/// How a task's two regressions are blended, calibrated and trusted; learned with the heads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blend {
+    /// Factor of the encoder's logits: its weight in the blend over its temperature.
+    pub encoder: f32,
+    /// Factor of the features' logits.
+    pub terms: f32,
+    /// Probability a label needs, in label order; below it the model abstains.
+    pub thresholds: Vec<f32>,
+}
+
+/// What stands beside the weights in the heads' file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Identifier of the model.
+    pub model_id: String,
+    /// Version of the heads: the start of the SHA-256 of what they were trained on.
+    pub model_version: String,
+    /// Probability from which a document is called emergent although another label may be likelier.
+    pub emergent_from: f32,
+    /// By [`Task::name`].
+    pub blends: BTreeMap<String, Blend>,
+}
+
+#[derive(Debug)]
+struct Linear {
+    /// Row-major, a row a class.
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    inputs: usize,
+}
+
+#[derive(Debug)]
+struct Terms {
+    /// Row-major, a row a feature, quantised to eight bits with one scale a class.
+    weight: Vec<i8>,
+    scale: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+#[derive(Debug)]
+struct Head {
+    encoder: Linear,
+    terms: Terms,
+    blend: Blend,
+}
+
+/// The heads of all tasks.
+#[derive(Debug)]
+pub struct Heads {
+    card: Card,
+    vocabulary: HashMap<String, usize>,
+    idf: Vec<f32>,
+    probe: Vec<f32>,
+    heads: Vec<Head>,
+}
+
+fn malformed(reason: impl Into<String>) -> Error {
+    Error::Table { table: "heads file", reason: reason.into() }
+}
+
+fn floats(file: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, Error> {
+    let view = file.tensor(name).map_err(|_| malformed(format!("tensor {name} is missing")))?;
+    if view.dtype() != Dtype::F32 {
+        return Err(malformed(format!("tensor {name} is not F32")));
+    }
+    Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+fn sized(file: &SafeTensors<'_>, name: &str, length: usize) -> Result<Vec<f32>, Error> {
+    let values = floats(file, name)?;
+    if values.len() == length && values.iter().all(|v| v.is_finite()) {
+        Ok(values)
+    } else {
+        Err(malformed(format!("tensor {name} has the wrong size or a value that is not finite")))
+    }
+}
+
+impl Heads {
+    /// Reads a heads file.
+    ///
+    /// # Errors
+    /// `MODEL-507` with the tensor or key.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let (_, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| malformed(error.to_string()))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| malformed(error.to_string()))?;
+        let card = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|map| map.get("card"))
+            .ok_or_else(|| malformed("no card"))?;
+        let card: Card = serde_json::from_str(card).map_err(|error| malformed(error.to_string()))?;
+        let names = file.tensor("vocabulary").map_err(|_| malformed("tensor vocabulary is missing"))?;
+        let names = std::str::from_utf8(names.data()).map_err(|_| malformed("vocabulary is not UTF-8"))?;
+        let vocabulary: HashMap<String, usize> =
+            names.split('\n').enumerate().map(|(index, name)| (name.to_owned(), index)).collect();
+        let size = vocabulary.len();
+        let idf = sized(&file, "idf", size)?;
+        let probe = floats(&file, "probe")?;
+        let mut heads = Vec::new();
+        for task in Task::ALL {
+            let (name, classes) = (task.name(), task.classes());
+            let blend =
+                card.blends.get(name).cloned().ok_or_else(|| malformed(format!("no blend for {name}")))?;
+            if blend.thresholds.len() != classes {
+                return Err(malformed(format!("{name} needs {classes} thresholds")));
+            }
+            let view = file
+                .tensor(&format!("{name}.terms.weight"))
+                .map_err(|_| malformed(format!("tensor {name}.terms.weight is missing")))?;
+            if view.dtype() != Dtype::I8 || view.data().len() != size * classes {
+                return Err(malformed(format!("tensor {name}.terms.weight has the wrong type or size")));
+            }
+            heads.push(Head {
+                encoder: Linear {
+                    weight: sized(&file, &format!("{name}.encoder.weight"), classes * probe.len())?,
+                    bias: sized(&file, &format!("{name}.encoder.bias"), classes)?,
+                    inputs: probe.len(),
+                },
+                terms: Terms {
+                    weight: view.data().iter().map(|b| i8::from_le_bytes([*b])).collect(),
+                    scale: sized(&file, &format!("{name}.terms.scale"), classes)?,
+                    bias: sized(&file, &format!("{name}.terms.bias"), classes)?,
+                },
+                blend,
+            });
+        }
+        Ok(Self { card, vocabulary, idf, probe, heads })
+    }
+
+    /// Identity, version, operating point and thresholds.
+    #[must_use]
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// Checks that an encoder embeds [`PROBE`] as the one the heads were trained on.
+    ///
+    /// # Errors
+    /// `MODEL-506`.
+    pub fn check_encoder(&self, probe: &[f32]) -> Result<(), Error> {
+        let similarity = cosine(&self.probe, probe);
+        if similarity > 0.99 { Ok(()) } else { Err(Error::HeadsMismatch { similarity }) }
+    }
+
+    /// Sparse input of the features' regressions: index and value, known features only.
+    #[must_use]
+    pub fn vectorize(&self, features: &BTreeMap<String, f32>) -> Vec<(usize, f32)> {
+        weigh(features, |name| {
+            let index = *self.vocabulary.get(name)?;
+            Some((index, self.idf.get(index).copied().unwrap_or(0.0)))
+        })
+    }
+
+    /// Calibrated probabilities of a task's labels.
+    #[must_use]
+    pub fn probabilities(&self, task: Task, embedding: &[f32], terms: &[(usize, f32)]) -> Vec<f32> {
+        let Some(head) = self.head(task) else { return Vec::new() };
+        let encoder = head.encoder.logits(embedding);
+        let terms = head.terms.logits(terms);
+        let logits: Vec<f32> =
+            encoder.iter().zip(&terms).map(|(e, t)| head.blend.encoder * e + head.blend.terms * t).collect();
+        softmax(&logits)
+    }
+
+    /// The probability a label needs.
+    #[must_use]
+    pub fn threshold(&self, task: Task, label: usize) -> f32 {
+        self.head(task).and_then(|head| head.blend.thresholds.get(label).copied()).unwrap_or(0.0)
+    }
+
+    fn head(&self, task: Task) -> Option<&Head> {
+        self.heads.get(Task::ALL.iter().position(|t| *t == task)?)
+    }
+}
+
+/// Weighs features by `lookup` (index and inverse document frequency) and brings the sparse part to unit length.
+pub fn weigh(
+    features: &BTreeMap<String, f32>,
+    lookup: impl Fn(&str) -> Option<(usize, f32)>,
+) -> Vec<(usize, f32)> {
+    let mut sparse = Vec::with_capacity(features.len());
+    let mut dense = Vec::new();
+    for (name, value) in features {
+        let Some((index, idf)) = lookup(name) else { continue };
+        if name.starts_with(DENSE) {
+            dense.push((index, *value));
+        } else {
+            sparse.push((index, value * idf));
+        }
+    }
+    let norm = sparse.iter().map(|(_, v)| v * v).sum::<f32>().sqrt().max(1e-12);
+    sparse.iter_mut().for_each(|(_, value)| *value /= norm);
+    sparse.extend(dense);
+    sparse
+}
+
+impl Linear {
+    fn logits(&self, input: &[f32]) -> Vec<f32> {
+        self.weight
+            .chunks_exact(self.inputs.max(1))
+            .zip(&self.bias)
+            .map(|(row, bias)| row.iter().zip(input).map(|(w, x)| w * x).sum::<f32>() + bias)
+            .collect()
+    }
+}
+
+impl Terms {
+    fn logits(&self, input: &[(usize, f32)]) -> Vec<f32> {
+        let classes = self.bias.len();
+        let mut logits = vec![0.0f32; classes];
+        for (index, value) in input {
+            let Some(row) = self.weight.get(index * classes..(index + 1) * classes) else { continue };
+            for ((logit, weight), scale) in logits.iter_mut().zip(row).zip(&self.scale) {
+                *logit += value * f32::from(*weight) * scale;
+            }
+        }
+        logits.iter_mut().zip(&self.bias).for_each(|(logit, bias)| *logit += bias);
+        logits
+    }
+}
+
+/// Probabilities of logits.
+#[must_use]
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exps: Vec<f32> = logits.iter().map(|logit| (logit - top).exp()).collect();
+    let sum: f32 = exps.iter().sum();
+    exps.iter().map(|e| e / sum.max(1e-30)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_file_is_refused() {
+        assert_eq!(Heads::parse(b"").err().map(|e| e.code()), Some("MODEL-507"));
+        assert_eq!(Heads::parse(&[255; 64]).err().map(|e| e.code()), Some("MODEL-507"));
+    }
+
+    #[test]
+    fn softmax_sums_to_one() {
+        let sum: f32 = softmax(&[1000.0, 999.0, -1000.0]).iter().sum();
+        assert!((sum - 1.0).abs() < 1e-5);
+    }
+}

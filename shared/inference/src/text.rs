@@ -1,0 +1,6 @@
+//! Clinical text without a model: sections, sentences, the context of each word, danger signs.
+
+pub mod context;
+pub mod danger;
+pub mod section;
+pub mod sentence;
