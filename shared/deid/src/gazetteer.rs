@@ -147,6 +147,7 @@ impl Gazetteer {
                     {
                         from -= 1;
                     }
+                    from = words.with_particles(from);
                     if let Some(first) = words.at(from) {
                         out.push(Candidate {
                             start: first.start,
@@ -432,6 +433,12 @@ impl Builder {
         if (generic && (kind == Kind::Organization || !text.contains(|c: char| c.is_ascii_digit())))
             || (words.len() <= 1 && words.iter().all(|word| word.is(AMBIGUOUS | EPONYM | STOP)))
         {
+            return;
+        }
+        // Countries and states are no identifiers, and stay in addresses.
+        let lower = text.to_lowercase();
+        let large = matches!(lower.as_str(), "usa" | "united states" | "united states of america");
+        if large || lexicon::states().any(|(name, _)| name == lower) {
             return;
         }
         // Bare numbers of one to four digits are too common to search for.

@@ -5,7 +5,8 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use wardstream_deid::{Config, Gazetteer, Kind, RedactedText, Redactor, SecretKey};
+use serde_json::{Value, json};
+use wardstream_deid::{Config, Error, Gazetteer, Kind, RedactedText, Redactor, SecretKey};
 
 static REDACTOR: LazyLock<Redactor> =
     LazyLock::new(|| Redactor::new(Config::new(SecretKey::from_bytes([1u8; 32]).unwrap(), 1, "t")).unwrap());
@@ -237,12 +238,103 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(words, 0..24).prop_map(|words| words.concat())
 }
 
+/// JSON with the names of elements in unlikely places, always with a person in it.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        Just(json!("Dr. Qwertyson")),
+        Just(json!("Patient/1")),
+        Just(json!("2020-01-02")),
+        Just(json!("http://loinc.org")),
+    ];
+    let names = prop::sample::select(vec![
+        "id",
+        "identifier",
+        "name",
+        "code",
+        "coding",
+        "system",
+        "value",
+        "display",
+        "text",
+        "div",
+        "subject",
+        "reference",
+        "note",
+        "extension",
+        "url",
+        "valueString",
+        "valueCode",
+        "valueQuantity",
+        "component",
+        "status",
+        "contained",
+        "birthDate",
+        "_birthDate",
+        "address",
+        "line",
+        "city",
+        "postalCode",
+        "contentType",
+        "data",
+        "content",
+        "attachment",
+        "period",
+        "start",
+        "meta",
+        "tag",
+        "unit",
+        "section",
+        "language",
+        "type",
+    ]);
+    let tree = leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(names.clone(), inner, 0..6).prop_map(|map| Value::Object(
+                map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            )),
+        ]
+    });
+    let types = prop::sample::select(vec![
+        "Patient",
+        "Observation",
+        "DocumentReference",
+        "Composition",
+        "Coverage",
+        "Binary",
+        "Location",
+        "Organization",
+        "Bundle",
+        "Nonsense",
+    ]);
+    (types, tree).prop_map(|(name, tree)| {
+        let mut object = tree.as_object().cloned().unwrap_or_default();
+        object.insert("resourceType".into(), json!(name));
+        object.insert("name".into(), json!([{"family": "Qwertyson"}]));
+        Value::Object(object)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn properties_hold_for_clinical_pieces(text in pieces()) {
         holds(&text);
+    }
+
+    #[test]
+    fn no_json_is_released_unseen(value in any_json()) {
+        let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": value.clone()}, {"resource": value}]});
+        match REDACTOR.redact_bundle(&bundle) {
+            // The name is in elements that are removed, rewritten or treated as text.
+            Ok(redacted) => assert!(!redacted.bundle.to_string().contains("Qwertyson")),
+            Err(error) => assert!(matches!(error, Error::Residual { .. } | Error::TooDeep { .. } | Error::NothingAllowed)),
+        }
     }
 
     #[test]

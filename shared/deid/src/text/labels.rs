@@ -54,7 +54,13 @@ fn name_from(words: &Words<'_>, mut index: usize, strong: bool, bare: bool, out:
             match words.gap_before(end) {
                 " " | "-" | "  " => {}
                 ". " | "." if previous.shape == Shape::Initial => {}
-                ", " | "," if commas == 0 && end == index + 1 => commas += 1,
+                ", " | ","
+                    if commas == 0
+                        && (end == index + 1
+                            || words.tokens[index..end].iter().all(|word| word.shape == Shape::Upper)) =>
+                {
+                    commas += 1;
+                }
                 _ => break,
             }
         }

@@ -8,6 +8,7 @@ pub(crate) mod patterns;
 mod places;
 mod tags;
 pub(crate) mod tokens;
+mod unknown_names;
 
 use serde::Serialize;
 
@@ -124,6 +125,7 @@ fn detect(text: &str, detectors: &Detectors<'_>, with_model: bool) -> Vec<Candid
     places::find(text, contains, &mut out);
     labels::find(&words, &mut out);
     names::find(&words, &mut out);
+    unknown_names::find(&words, &mut out);
     if let (Some(model), true) = (detectors.model, with_model) {
         model::find(model, text, &mut out);
     }

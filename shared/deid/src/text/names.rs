@@ -28,12 +28,12 @@ impl Words<'_> {
         self.at(index).and_then(|token| self.text.get(from..token.start)).unwrap_or("")
     }
 
-    fn lower(&self, index: usize) -> String {
+    pub(crate) fn lower(&self, index: usize) -> String {
         self.at(index).map(|token| token.text(self.text).to_lowercase()).unwrap_or_default()
     }
 
     /// The first word of a sentence, line or cell.
-    fn opens(&self, index: usize) -> bool {
+    pub(crate) fn opens(&self, index: usize) -> bool {
         index == 0
             || self.gap_before(index).contains(['.', '\n', ':', '!', '?', ';', '•', '|', '\r', '"', '(', '*'])
     }
@@ -57,7 +57,7 @@ impl Words<'_> {
     }
 
     /// Written and placed as a name may be.
-    fn namelike(&self, index: usize) -> bool {
+    pub(crate) fn namelike(&self, index: usize) -> bool {
         self.at(index).is_some_and(|token| {
             (token.capitalised()
                 && (!token.is(STOP | CREDENTIAL | TITLE) || token.is(GIVEN | SURNAME | AMBIGUOUS)))
@@ -66,7 +66,7 @@ impl Words<'_> {
     }
 
     /// The index behind a run of name words that starts at `start`; `start` when there is none.
-    fn run(&self, start: usize, comma: bool) -> usize {
+    pub(crate) fn run(&self, start: usize, comma: bool) -> usize {
         let mut end = start;
         let mut commas = usize::from(!comma);
         while end < start + LONGEST && self.at(end).is_some() {
@@ -111,11 +111,46 @@ impl Words<'_> {
         end
     }
 
-    fn any(&self, from: usize, to: usize, flag: u16) -> bool {
+    /// The index of the first of the lower-case particles before a name word: of "de" in "states de la Rosa".
+    pub(crate) fn with_particles(&self, from: usize) -> usize {
+        let mut left = from;
+        while left > 0
+            && from - left < 3
+            && self.gap_before(left) == " "
+            && self.tokens[left - 1].is(PARTICLE)
+            && self.tokens[left - 1].shape == Shape::Lower
+            && self.tokens[left - 1].end - self.tokens[left - 1].start > 1
+        {
+            left -= 1;
+        }
+        left
+    }
+
+    pub(crate) fn any(&self, from: usize, to: usize, flag: u16) -> bool {
         self.tokens.get(from..to).is_some_and(|tokens| tokens.iter().any(|token| token.is(flag)))
     }
 
-    fn push(&self, out: &mut Vec<Candidate>, from: usize, to: usize, layer: Layer, score: f32) {
+    pub(crate) fn push(
+        &self,
+        out: &mut Vec<Candidate>,
+        mut from: usize,
+        to: usize,
+        layer: Layer,
+        score: f32,
+    ) {
+        // "Ilse de la Rosa" from Rosa on.
+        let left = self.with_particles(from);
+        let particles = left < from;
+        from = left;
+        while particles
+            && from > 0
+            && left - from < 2
+            && self.namelike(from - 1)
+            && (self.gap_before(from) == " "
+                || self.gap_before(from) == ". " && self.tokens[from - 1].shape == Shape::Initial)
+        {
+            from -= 1;
+        }
         if let (Some(first), Some(last)) = (self.at(from), to.checked_sub(1).and_then(|last| self.at(last))) {
             let mut end = last.end;
             if last.shape == Shape::Initial && self.text[end..].starts_with('.') && to > from + 1 {
@@ -398,7 +433,7 @@ fn before_speech(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
         && words.at(index + 1).is_some_and(|next| next.shape == Shape::Lower && next.is(SPEECH));
     let person = token.shape == Shape::Title
         && !token.is(STOP | RELATION | TITLE | CREDENTIAL)
-        && token.end - token.start > 2;
+        && (token.end - token.start > 2 || token.is(SURNAME));
     let word = token.text(words.text);
     if speaks && person && !word.contains('-') && !word.ends_with("ly") {
         words.push(out, index, index + 1, Layer::Pattern, 0.7);
