@@ -80,14 +80,15 @@ impl Log {
     pub(crate) fn filter(&self) -> Result<EnvFilter, Error> {
         // A lone word that is no level would be taken for the name of a module, and a typo in `info` would silence
         // the log.
-        let misspelt =
-            self.level.split(',').map(str::trim).any(|directive| {
-                !directive.contains(['=', '[']) && directive.parse::<LevelFilter>().is_err()
-            });
+        let directives: Vec<&str> = self.level.split(',').map(str::trim).collect();
+        let misspelt = directives.iter().any(|directive| {
+            directive.is_empty()
+                || (!directive.contains(['=', '[']) && directive.parse::<LevelFilter>().is_err())
+        });
         if misspelt {
             return Err(Error::Filter);
         }
-        EnvFilter::try_new(&self.level).map_err(|_| Error::Filter)
+        EnvFilter::try_new(directives.join(",")).map_err(|_| Error::Filter)
     }
 }
 
