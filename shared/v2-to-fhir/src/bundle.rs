@@ -291,9 +291,17 @@ pub(crate) fn finish(engine: &mut Engine<'_>, control_id: &str) -> (Value, Vec<b
                 resource.insert(element, value);
             }
         }
-        entries.push(json!({"fullUrl": url, "resource": Value::Object(resource)}));
+        // Not `json!`, which copies every value it is given.
+        let mut entry = Map::with_capacity(2);
+        entry.insert("fullUrl".into(), Value::from(url.as_str()));
+        entry.insert("resource".into(), Value::Object(resource));
+        entries.push(Value::Object(entry));
     }
     let id = Uuid::new_v5(&namespace, format!("{}|Bundle|{control_id}", engine.facility).as_bytes());
-    let bundle = json!({"resourceType": "Bundle", "id": id.to_string(), "type": "message", "entry": entries});
-    (bundle, (0..complete_drafts.len()).map(|i| kept.contains(&i)).collect())
+    let mut bundle = Map::new();
+    bundle.insert("resourceType".into(), json!("Bundle"));
+    bundle.insert("id".into(), Value::from(id.to_string()));
+    bundle.insert("type".into(), json!("message"));
+    bundle.insert("entry".into(), Value::Array(entries));
+    (Value::Object(bundle), (0..complete_drafts.len()).map(|i| kept.contains(&i)).collect())
 }
