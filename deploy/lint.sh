@@ -2,7 +2,7 @@
 # Checks what lies in deploy/ and compose.yaml. A tool that is missing is named loudly at the end, with how to get it;
 # LINT_STRICT=1 makes that a failure, as in CI.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 failed=()
 skipped=()
