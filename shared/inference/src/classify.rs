@@ -83,8 +83,12 @@ impl Evidence {
     }
 }
 
+/// Share of known words below which the text is not one the heads can judge.
+const FAMILIAR: f32 = 0.25;
+
 /// What the heads make of the text.
 struct TextScores {
+    familiarity: f32,
     urgency: Vec<f32>,
     specialty: Vec<f32>,
     doc_type: Vec<f32>,
@@ -100,6 +104,10 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
     let (specialty, specialty_sure) =
         specialty(models, document, &results, text.as_ref(), &reading, &mut reasons);
     let (doc_type, _) = doc_type(models, document, text.as_ref(), &mut reasons);
+    let strange = !results.critical && text.as_ref().is_some_and(|scores| scores.familiarity < FAMILIAR);
+    if strange {
+        reasons.push("abstained: few words of the text are known".to_owned());
+    }
     if !urgency_sure {
         reasons
             .push(format!("abstained: urgency {} at {:.2} is below its threshold", urgency.label, urgency.p));
@@ -115,7 +123,7 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
         urgency,
         specialty,
         doc_type,
-        abstained: !(urgency_sure && specialty_sure),
+        abstained: strange || !(urgency_sure && specialty_sure),
         reasons,
         model_id: card.model_id.clone(),
         model_version: card.model_version.clone(),
@@ -125,9 +133,11 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
 fn score_text(models: &Models, reading: &Reading, prose: &str) -> Result<TextScores, Error> {
     let (chunks, weights): (Vec<&str>, Vec<f32>) = reading.chunks(prose).into_iter().unzip();
     let embedding = pool(&models.encoder().embed(&chunks)?, &weights);
-    let terms = models.heads().vectorize(&reading.features(prose));
+    let features = reading.features(prose);
+    let terms = models.heads().vectorize(&features);
     let score = |task| models.heads().probabilities(task, &embedding, &terms);
     Ok(TextScores {
+        familiarity: models.heads().familiarity(&features),
         urgency: score(Task::Urgency),
         specialty: score(Task::Specialty),
         doc_type: score(Task::DocumentType),

@@ -217,6 +217,18 @@ impl Heads {
         softmax(&logits)
     }
 
+    /// Share of a text's words, in any context, that the heads have learned: low for other languages and for no language.
+    #[must_use]
+    pub fn familiarity(&self, features: &BTreeMap<String, f32>) -> f32 {
+        let words = || {
+            features.keys().filter(|name| {
+                !name.starts_with(DENSE) && !name.contains([' ', '#']) && !name.starts_with("HEAD_")
+            })
+        };
+        let known = words().filter(|name| self.vocabulary.contains_key(name.as_str())).count();
+        known as f32 / words().count().max(1) as f32
+    }
+
     /// The probability a label needs.
     #[must_use]
     pub fn threshold(&self, task: Task, label: usize) -> f32 {
