@@ -432,7 +432,8 @@ fn before_speech(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
     let speaks = words.gap_before(index + 1) == " "
         && words.at(index + 1).is_some_and(|next| next.shape == Shape::Lower && next.is(SPEECH));
     let person = token.shape == Shape::Title
-        && !token.is(STOP | RELATION | TITLE | CREDENTIAL)
+        && !token.is(RELATION | TITLE | CREDENTIAL)
+        && (!token.is(STOP) || token.is(AMBIGUOUS))
         && (token.end - token.start > 2 || token.is(SURNAME));
     let word = token.text(words.text);
     if speaks && person && !word.contains('-') && !word.ends_with("ly") {

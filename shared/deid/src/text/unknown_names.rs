@@ -3,7 +3,9 @@
 use super::names::Words;
 use super::tokens::Shape;
 use super::{Candidate, Layer};
-use crate::lexicon::{CREDENTIAL, EPONYM_FOLLOW, PARTICLE, PERSON_VERB, RELATION, STOP, TITLE, WARD};
+use crate::lexicon::{
+    CREDENTIAL, EPONYM_FOLLOW, GIVEN, PARTICLE, PERSON_VERB, RELATION, STOP, SURNAME, TITLE, WARD,
+};
 
 /// Words before which a name of two words or more may stand.
 const BEFORE: [&str; 31] = [
@@ -83,7 +85,7 @@ fn plain(words: &Words<'_>, index: usize) -> bool {
     words.at(index).is_some_and(|token| {
         let flags = STOP | TITLE | CREDENTIAL | RELATION | WARD | EPONYM_FOLLOW;
         let word = token.text(words.text);
-        let named = token.is(crate::lexicon::GIVEN | crate::lexicon::SURNAME);
+        let named = token.is(GIVEN | SURNAME);
         token.capitalised()
             && (!token.is(flags) || named && !token.is(STOP))
             && (token.shape != Shape::Upper || word.len() > 2)
@@ -117,7 +119,6 @@ fn one_run(words: &Words<'_>, start: usize, end: usize, out: &mut Vec<Candidate>
         && matches!(words.lower(end).as_str(), "dob" | "mrn" | "ssn" | "dod" | "born" | "aged" | "mr");
     // "Casimir Mbeki was admitted"
     let subject = full
-        && first.shape == Shape::Title
         && words.opens(start)
         && words.gap_before(end) == " "
         && words.at(end).is_some_and(|next| next.shape == Shape::Lower && next.is(PERSON_VERB));
@@ -126,6 +127,7 @@ fn one_run(words: &Words<'_>, start: usize, end: usize, out: &mut Vec<Candidate>
         && words.gap_before(start) == " "
         && BEFORE.contains(&words.lower(start - 1).as_str())
         && (first.shape == Shape::Title
+            || words.tokens[start..end].iter().all(|token| token.is(GIVEN | SURNAME))
             || matches!(
                 words.lower(start - 1).as_str(),
                 "see" | "patient" | "pt" | "client" | "of" | "with"
