@@ -142,6 +142,7 @@ fn caught_up(process: &Process, embedded: &Embedded) -> bool {
         .map(|(_, (low, high))| high - low)
         .sum();
     let read = i64::try_from(audit.records_in).unwrap_or(i64::MAX);
+    tracing::debug!(read, written, lag = audit.total_lag(), "audit catches up");
     match embedded.kafka.delivery {
         stream::Delivery::LineageGuarded => read >= written,
         stream::Delivery::Transactional => audit.total_lag() == 0,

@@ -8,7 +8,7 @@ use conservation::{Books, Lineage, StageVerdict};
 use contracts::headers::{OUTPUT_INDEX, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC};
 use contracts::{DEAD_LETTER_SUFFIX, DeadLetter, STAGES};
 use service::{Failure, Process};
-use stream::{Codec, Incoming, Table, Unavailable};
+use stream::{Codec, Incoming, Observer, Tail, TailEvent};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use worm_log::{Expected, LocalStore, Verdict, VerifyOptions};
@@ -21,8 +21,10 @@ use crate::status::{
     StageSnapshot, StatusSource, Totals, Verification, WormSnapshot,
 };
 
-/// How often the topics are read for the books and the dead letters.
-const READ_EVERY: Duration = Duration::from_millis(500);
+/// How long the reader waits for a record before it looks whether it is to stop.
+const POLL: Duration = Duration::from_millis(100);
+/// How often what was read becomes visible.
+const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Dead letters kept for the page.
 const KEPT: usize = 200;
 /// A line in which nothing moves for so long will not move any more.
@@ -36,7 +38,6 @@ pub(crate) struct Watch {
     runtime: tokio::runtime::Handle,
     started: Instant,
     state: Mutex<State>,
-    reader: Mutex<Reader>,
 }
 
 #[derive(Default)]
@@ -50,23 +51,20 @@ struct State {
     worm: WormSnapshot,
 }
 
-struct Reader {
-    codec: Codec,
-    tables: Vec<(String, Table)>,
-    books: Books,
-}
-
 impl Watch {
     pub(crate) fn start(
         embedded: &Arc<Embedded>,
         process: &Process,
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, Failure> {
-        let mut tables = Vec::new();
-        for topic in contracts::topics(1) {
-            tables.push((topic.name.clone(), Table::new(&topic.name, None, &embedded.kafka)?));
-        }
         let codec = Codec::new(&embedded.registry, process.runtime.clone())?;
+        // A group of its own each time: it reads everything, and commits nothing.
+        let config = stream::Config {
+            group_id: format!("wardstream.watch.{}", uuid::Uuid::new_v4()),
+            ..embedded.kafka.clone()
+        };
+        let observer = Observer::new("watch", Metrics::new().stage("watch"), telemetry::Health::new());
+        let tail = Tail::new("watch", &["^[^_].*"], &[], &config, &observer)?;
         let watch = Arc::new(Self {
             embedded: embedded.clone(),
             metrics: process.metrics.clone(),
@@ -74,46 +72,40 @@ impl Watch {
             runtime: process.runtime.clone(),
             started: Instant::now(),
             state: Mutex::default(),
-            reader: Mutex::new(Reader { codec, tables, books: Books::new() }),
         });
         let (reading, stop) = (watch.clone(), stop.clone());
-        std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            while !stop.is_cancelled() {
-                if let Err(unavailable) = reading.read() {
-                    tracing::debug!(detail = unavailable.detail, "topics cannot be read now");
-                }
-                std::thread::sleep(READ_EVERY);
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("watch".to_owned())
+            .spawn(move || reading.read(tail, &codec, &stop))?;
         Ok(watch)
     }
 
-    /// Reads what was written since the last time.
-    fn read(&self) -> Result<(), Unavailable> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let Reader { codec, tables, books } = &mut *reader;
+    /// Reads every record of every topic, enters it into the books, and keeps the latest dead letters.
+    fn read(&self, mut tail: Tail, codec: &Codec, stop: &CancellationToken) {
+        let mut books = Books::new();
         let mut letters = Vec::new();
-        // Against the direction of the line: what a stage wrote was read after its input was.
-        for (topic, table) in tables.iter().rev() {
-            let dead = topic.ends_with(DEAD_LETTER_SUFFIX);
-            table.catch_up(|record| {
-                books.enter(topic, record.partition, record.offset, lineage(record).as_ref());
-                if dead && let Ok(letter) = codec.decode::<DeadLetter>(record.value.as_deref()) {
+        let mut published = Instant::now();
+        while !stop.is_cancelled() {
+            if let Some(TailEvent::Record(record)) = tail.poll(POLL) {
+                books.enter(&record.topic, record.partition, record.offset, lineage(&record).as_ref());
+                if record.topic.ends_with(DEAD_LETTER_SUFFIX)
+                    && let Ok(letter) = codec.decode::<DeadLetter>(record.value.as_deref())
+                {
                     letters.push(view(letter));
                 }
-            })?;
+            }
+            if published.elapsed() >= PUBLISH_EVERY {
+                published = Instant::now();
+                let (verdict, worm) = (books.verdict(), self.worm());
+                let mut state = self.state();
+                state.verdict = verdict;
+                state.worm = worm;
+                for letter in letters.drain(..) {
+                    state.letters.push_front(letter);
+                }
+                state.letters.truncate(KEPT);
+            }
         }
-        let verdict = books.verdict();
-        drop(reader);
-        let worm = self.worm();
-        let mut state = self.state();
-        state.verdict = verdict;
-        state.worm = worm;
-        for letter in letters {
-            state.letters.push_front(letter);
-        }
-        state.letters.truncate(KEPT);
-        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -162,7 +154,6 @@ impl Watch {
 
     /// Everything counted once more, after the drain, and the WORM log verified.
     pub(crate) fn summary(&self, embedded: &Embedded) -> Result<Summary, Failure> {
-        self.read()?;
         let marks = stream::watermarks(&embedded.kafka)?;
         let transactional = embedded.kafka.delivery == stream::Delivery::Transactional;
         let expected = marks
@@ -178,7 +169,7 @@ impl Watch {
         let report = self.runtime.block_on(worm_log::verify(&store, &options, |_| {}))?;
         let text = report.to_string();
         let verification = text.lines().last().unwrap_or_default().to_owned();
-        let whole = report.verdict == Verdict::Whole;
+        let whole = report.verdict == Verdict::Whole && report.segments > 0;
         self.state().verification =
             Some(Verification { at_ms: now_ms(), ok: whole, summary: verification.clone() });
         let metrics = self.metrics.snapshot();

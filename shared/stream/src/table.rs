@@ -1,7 +1,9 @@
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -15,8 +17,25 @@ pub struct Table {
     topic: String,
     /// How far back the first reading begins; none means the beginning.
     since: Option<Duration>,
-    consumer: Mutex<BaseConsumer>,
+    reader: Mutex<Reader>,
 }
+
+struct Reader {
+    consumer: BaseConsumer<Quiet>,
+    /// The next offset of each partition that was read.
+    next: HashMap<i32, i64>,
+}
+
+/// The default context logs the end of each partition as an error.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "kafka", %error, reason, "reader reports");
+    }
+}
+
+impl ConsumerContext for Quiet {}
 
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,6 +44,10 @@ impl std::fmt::Debug for Table {
 }
 
 const CALL: Duration = Duration::from_secs(10);
+
+fn down(error: KafkaError) -> Unavailable {
+    Unavailable { dependency: KAFKA, detail: error.to_string() }
+}
 
 impl Table {
     /// A reader of the topic, outside any group. Opens no connection yet.
@@ -39,20 +62,29 @@ impl Table {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
-            .set("enable.partition.eof", "true");
-        let consumer = config.overlay(client).create().map_err(Error::Client)?;
-        Ok(Self { topic: topic.to_owned(), since, consumer: Mutex::new(consumer) })
+            .set("enable.partition.eof", "true")
+            // The end of a partition is told with the answer to a fetch, and somebody waits for it.
+            .set("fetch.wait.max.ms", "50");
+        let consumer = config.overlay(client).create_with_context(Quiet).map_err(Error::Client)?;
+        let reader = Reader { consumer, next: HashMap::new() };
+        Ok(Self { topic: topic.to_owned(), since, reader: Mutex::new(reader) })
     }
 
-    /// Reads everything that was written since the last call, and gives each record to `apply`, in the
-    /// order of its partition. Returns how many there were.
+    /// Reads everything that was written since the last call, and gives each record to `apply`, in the order of its
+    /// partition. Returns how many there were.
     ///
     /// # Errors
     /// [`Unavailable`] when the broker does not answer; what was applied stays, and the next call goes on there.
-    pub fn catch_up(&self, mut apply: impl FnMut(&Incoming)) -> Result<u64, Unavailable> {
-        let down = |error: KafkaError| Unavailable { dependency: KAFKA, detail: error.to_string() };
-        let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
-        let metadata = consumer.fetch_metadata(Some(&self.topic), CALL).map_err(down)?;
+    pub fn catch_up(&self, apply: impl FnMut(&Incoming)) -> Result<u64, Unavailable> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.read(&mut reader, apply);
+        // Between two calls nothing is fetched; and a new assignment tells the end of each partition anew.
+        reader.consumer.unassign().map_err(down)?;
+        result
+    }
+
+    fn read(&self, reader: &mut Reader, mut apply: impl FnMut(&Incoming)) -> Result<u64, Unavailable> {
+        let metadata = reader.consumer.fetch_metadata(Some(&self.topic), CALL).map_err(down)?;
         let partitions: Vec<i32> = metadata
             .topics()
             .iter()
@@ -64,34 +96,22 @@ impl Table {
                 detail: format!("topic {} does not exist", self.topic),
             });
         }
-        let assignment = self.assignment(&consumer, &partitions).map_err(down)?;
-        if consumer.assignment().map_err(down)?.count() != partitions.len() {
-            consumer.assign(&assignment).map_err(down)?;
-        }
-        // The end is asked for now: what is written later belongs to a later call.
-        let mut behind = std::collections::HashSet::new();
-        for partition in &partitions {
-            let (low, high) = consumer.fetch_watermarks(&self.topic, *partition, CALL).map_err(down)?;
-            let position = assignment.find_partition(&self.topic, *partition).map(|element| element.offset());
-            let at = match position {
-                Some(Offset::Offset(offset)) => offset,
-                _ => low,
-            };
-            if at < high {
-                behind.insert(*partition);
-            }
-        }
+        let assignment = self.assignment(reader, &partitions).map_err(down)?;
+        reader.consumer.assign(&assignment).map_err(down)?;
         let topic: Arc<str> = Arc::from(self.topic.as_str());
+        let mut open: HashSet<i32> = partitions.into_iter().collect();
         let mut read = 0;
-        while !behind.is_empty() {
-            match consumer.poll(CALL) {
+        while !open.is_empty() {
+            match reader.consumer.poll(CALL) {
                 Some(Ok(message)) => {
+                    let record = Incoming::copy(&message, topic.clone());
+                    reader.next.insert(record.partition, record.offset + 1);
                     read += 1;
-                    apply(&Incoming::copy(&message, topic.clone()));
+                    apply(&record);
                 }
-                // Reached only behind the last readable record, control records of transactions included.
+                // Behind the last readable record, control records of transactions included.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    behind.remove(&partition);
+                    open.remove(&partition);
                 }
                 Some(Err(error)) => return Err(down(error)),
                 None => {
@@ -102,12 +122,8 @@ impl Table {
         Ok(read)
     }
 
-    /// Where each partition is to be read on: at its position, else where the first reading begins.
-    fn assignment(
-        &self,
-        consumer: &BaseConsumer,
-        partitions: &[i32],
-    ) -> Result<TopicPartitionList, KafkaError> {
+    /// Where each partition is to be read on: behind what was read, else where the first reading begins.
+    fn assignment(&self, reader: &Reader, partitions: &[i32]) -> Result<TopicPartitionList, KafkaError> {
         let mut start = TopicPartitionList::new();
         for partition in partitions {
             start.add_partition_offset(&self.topic, *partition, Offset::Beginning)?;
@@ -115,15 +131,11 @@ impl Table {
         if let Some(since) = self.since {
             let from = now_ms() - i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
             start.set_all_offsets(Offset::Offset(from.max(0)))?;
-            start = consumer.offsets_for_times(start, CALL)?;
+            start = reader.consumer.offsets_for_times(start, CALL)?;
         }
-        let position = consumer.position()?;
-        for partition in partitions {
-            if let Some(known) = position.find_partition(&self.topic, *partition)
-                && matches!(known.offset(), Offset::Offset(_))
-                && let Some(mut element) = start.find_partition(&self.topic, *partition)
-            {
-                element.set_offset(known.offset())?;
+        for (partition, next) in &reader.next {
+            if let Some(mut element) = start.find_partition(&self.topic, *partition) {
+                element.set_offset(Offset::Offset(*next))?;
             }
         }
         Ok(start)

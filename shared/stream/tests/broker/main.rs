@@ -176,3 +176,31 @@ fn a_broker_that_is_killed_and_comes_back_costs_nothing() {
     member.stop().unwrap();
     every_input_once_and_in_order(&read_all(&broker, "out"), 1000);
 }
+
+/// Reading a topic as state ends at its end, control records of transactions or not, and goes on there.
+fn reads_to_the_end_again_and_again(broker: &Broker, delivery: Delivery) {
+    broker.create(&[("in", 1), ("out", 3)]);
+    let table = wardstream_stream::Table::new("out", None, &broker.config(delivery)).unwrap();
+    assert_eq!(table.catch_up(|_| panic!("it is empty")).unwrap(), 0);
+    let member = Member::start(broker, Copy, &["in"], delivery);
+    let mut seen = 0;
+    for round in 1..=3 {
+        broker.publish("in", (0..50).map(|n| (format!("k{}", n % 7), format!("v{n}"))));
+        broker.wait_for("out", 50 * round);
+        seen += table.catch_up(|_| ()).unwrap();
+        assert_eq!(seen, 50 * round as u64);
+        assert_eq!(table.catch_up(|_| panic!("nothing is new")).unwrap(), 0);
+    }
+    member.stop().unwrap();
+}
+
+#[test]
+fn a_table_ends_at_the_end_on_kafka() {
+    let Some(broker) = Broker::kafka() else { return };
+    reads_to_the_end_again_and_again(&broker, Delivery::Transactional);
+}
+
+#[test]
+fn a_table_ends_at_the_end_on_the_embedded_broker() {
+    reads_to_the_end_again_and_again(&Broker::embedded(), Delivery::LineageGuarded);
+}
