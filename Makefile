@@ -44,4 +44,4 @@ unit: setup-test
 	$(TOOLS)/cargo-nextest nextest run --locked --workspace
 
 bench: setup-test ## Measure messages a second and latency, on the embedded broker and on Apache Kafka
-	cargo run --release --locked --package wardstream-load-tests --bin wardstream-bench -- $(ARGS)
+	cargo bench --locked --package wardstream-load-tests --bench line -- $(ARGS)

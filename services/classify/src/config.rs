@@ -21,6 +21,11 @@ impl service::Configuration for Config {
     }
 
     fn check(&self) -> Result<(), Vec<settings::Error>> {
-        service::all_of([self.kafka.check(), self.registry.check(), self.models.check()])
+        service::all_of([
+            self.kafka.check(),
+            self.registry.check(),
+            self.telemetry.check(),
+            self.models.check(),
+        ])
     }
 }

@@ -112,6 +112,11 @@ impl service::Configuration for Config {
     }
 
     fn check(&self) -> Result<(), Vec<Error>> {
-        service::all_of([self.kafka.check(), self.registry.check(), self.ingest.check()])
+        service::all_of([
+            self.kafka.check(),
+            self.registry.check(),
+            self.telemetry.check(),
+            self.ingest.check(),
+        ])
     }
 }

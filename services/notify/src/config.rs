@@ -165,6 +165,7 @@ impl service::Configuration for Config {
         service::all_of([
             self.kafka.check(),
             self.registry.check(),
+            self.telemetry.check(),
             one(self.notify.routing().map(drop)),
             one(self.notify.composer().map(drop)),
             one(Mailer::new(self.smtp.mailer())

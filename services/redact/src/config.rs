@@ -90,6 +90,6 @@ impl service::Configuration for Config {
 
     fn check(&self) -> Result<(), Vec<Error>> {
         let redactor = self.deid.redactor().map(drop).map_err(|error| vec![error]);
-        service::all_of([self.kafka.check(), self.registry.check(), redactor])
+        service::all_of([self.kafka.check(), self.registry.check(), self.telemetry.check(), redactor])
     }
 }

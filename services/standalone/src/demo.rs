@@ -64,7 +64,18 @@ impl Demo {
     }
 }
 
-/// What a bounded demo proved.
+/// Median and 99th percentile in milliseconds, estimated from the buckets of the stage's histograms.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// The stage.
+    pub stage: String,
+    /// Work on one record.
+    pub process_ms: Option<(f64, f64)>,
+    /// From the feed to the fate in this stage.
+    pub end_to_end_ms: Option<(f64, f64)>,
+}
+
+/// What a demo proved.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Messages that the line took in.
@@ -83,7 +94,11 @@ pub struct Summary {
     pub repeated: u64,
     /// From feed to notification, milliseconds: median and 99th percentile.
     pub latency_ms: Option<(f64, f64)>,
-    /// Inputs of any stage without a fate.
+    /// How long each stage took, and when events reached it.
+    pub timings: Vec<Timing>,
+    /// Inputs of any stage without a fate, because the demo was stopped before they had theirs.
+    pub in_flight: u64,
+    /// Inputs of any stage without a fate though nothing stopped them.
     pub lost: u64,
     /// Outputs that are there twice, inputs with two fates, mails sent twice.
     pub duplicated: u64,
@@ -130,6 +145,9 @@ impl fmt::Display for Summary {
         }
         writeln!(f, "worm log       {}", self.worm)?;
         writeln!(f, "               {}", self.verification)?;
+        if self.in_flight > 0 {
+            writeln!(f, "in flight      {} when it was stopped", self.in_flight)?;
+        }
         write!(f, "lost {}, duplicated {}", self.lost, self.duplicated)
     }
 }

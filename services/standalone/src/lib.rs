@@ -17,5 +17,5 @@ mod run;
 pub mod status;
 mod watch;
 
-pub use demo::Summary;
+pub use demo::{Summary, Timing};
 pub use run::{Demo, Options, run};

@@ -19,6 +19,8 @@ pub(crate) struct Line {
     audit_shutdown: CancellationToken,
 }
 
+type Service = Box<dyn FnOnce(&Process) -> Result<(), Failure> + Send>;
+
 struct Running {
     name: &'static str,
     thread: JoinHandle<Result<(), Failure>>,
@@ -56,7 +58,7 @@ impl Line {
     pub(crate) fn start(options: &Options, embedded: &Embedded, process: &Process) -> Result<Self, Failure> {
         let (kafka, registry) = (&embedded.kafka, &embedded.registry);
         let mut stages = Vec::new();
-        let mut spawn = |name, run: Box<dyn FnOnce(&Process) -> Result<(), Failure> + Send>| {
+        let mut spawn = |name, run: Service| {
             stages.push(Running::spawn(name, process.clone(), run)?);
             Ok::<(), Failure>(())
         };

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::watch::Watch;
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Address of the status page.
+    /// Address of the status page; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Address of the MLLP listener; none means no listener.
     pub mllp: Option<SocketAddr>,
@@ -48,7 +49,7 @@ pub struct Demo {
     pub exit: bool,
 }
 
-/// Runs until the shutdown, or until the demo is over. Gives the demo's summary when it was bounded.
+/// Runs until the shutdown, or until the demo is over. Gives the demo's summary.
 ///
 /// # Errors
 /// When a part does not come up or a service cannot go on.
@@ -59,7 +60,8 @@ pub fn run(options: &Options, shutdown: &CancellationToken) -> Result<Option<Sum
     let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(|error| {
         format!("cannot listen on {}: {error}; choose another address with --listen", options.listen)
     })?;
-    let address = listener.local_addr()?;
+    let options = &Options { listen: listener.local_addr()?, ..options.clone() };
+    announce(options);
     let parts = CancellationToken::new();
     let embedded = Arc::new(runtime.block_on(Embedded::start(options, &parts))?);
     let process = Process {
@@ -70,33 +72,33 @@ pub fn run(options: &Options, shutdown: &CancellationToken) -> Result<Option<Sum
     };
     runtime.block_on(stream::ensure_topics(&embedded.kafka, &contracts::topics(options.partitions), 1))?;
     let line = Line::start(options, &embedded, &process)?;
-    let watch = Watch::start(&embedded, &process, &parts)?;
+    let (watch, reading) = Watch::start(&embedded, &process, &parts)?;
     let source: Arc<dyn StatusSource> = watch.clone();
     let page = runtime.spawn(status::serve(listener, source.clone(), parts.clone()));
     let drawing =
         runtime.spawn(terminal::run(std::io::stdout(), options.interactive, source, parts.child_token()));
-    tracing::info!(%address, "status page");
-    watch.set_phase(Phase::Running, Some(format!("http://{address}")));
+    tracing::info!(address = %options.listen, "status page");
+    watch.set_phase(Phase::Running, None);
     let feed = options.demo.as_ref().map(|demo| demo.start(&embedded, &process, shutdown)).transpose()?;
     let mut summary = None;
     if let (Some(feed), Some(demo)) = (feed, &options.demo) {
         let sent = runtime.block_on(feed)??;
-        if demo.messages.is_some() {
-            watch.wait_until_settled(sent, shutdown, || line.failed());
-            if !demo.exit {
-                wait(shutdown, || line.failed());
-            }
+        watch.wait_until_settled(sent, shutdown, || line.failed());
+        if !demo.exit {
+            wait(shutdown, || line.failed());
         }
     } else {
         wait(shutdown, || line.failed());
     }
     watch.set_phase(Phase::Draining, None);
     let outcome = line.stop(&process, &embedded);
-    if options.demo.as_ref().is_some_and(|demo| demo.messages.is_some()) {
+    if options.demo.is_some() {
         summary = Some(watch.summary(&embedded)?);
     }
     watch.set_phase(Phase::Finished, None);
     parts.cancel();
+    // Before the broker goes, or its client would complain that it is gone.
+    let _ = reading.join();
     runtime.block_on(async {
         let _ = drawing.await;
         let _ = page.await;
@@ -104,6 +106,20 @@ pub fn run(options: &Options, shutdown: &CancellationToken) -> Result<Option<Sum
     });
     outcome?;
     Ok(summary)
+}
+
+/// Says where things are, above what the terminal draws.
+fn announce(options: &Options) {
+    let mut text = format!("status page  http://{}\n", options.listen);
+    if let Some(mllp) = options.mllp {
+        text.push_str(&format!("mllp         {mllp}\n"));
+    }
+    text.push_str(&format!(
+        "data         {} (a folder is tamper-evident; only S3 Object Lock is tamper-proof)\n",
+        options.data.display()
+    ));
+    // A reader that has gone away is no reason to stop the line.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Waits for the shutdown, or for a service that could not go on.

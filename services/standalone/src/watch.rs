@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use conservation::{Books, Lineage, StageVerdict};
@@ -13,7 +14,7 @@ use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use worm_log::{Expected, LocalStore, Verdict, VerifyOptions};
 
-use crate::demo::Summary;
+use crate::demo::{Summary, Timing};
 use crate::embedded::Embedded;
 use crate::errors;
 use crate::status::{
@@ -47,16 +48,19 @@ struct State {
     verdict: BTreeMap<&'static str, StageVerdict>,
     letters: VecDeque<DeadLetterView>,
     settled_after: Option<Duration>,
+    /// The shutdown came before every message had its fate.
+    interrupted: bool,
     verification: Option<Verification>,
     worm: WormSnapshot,
 }
 
 impl Watch {
+    /// The thread ends with `stop`.
     pub(crate) fn start(
         embedded: &Arc<Embedded>,
         process: &Process,
         stop: &CancellationToken,
-    ) -> Result<Arc<Self>, Failure> {
+    ) -> Result<(Arc<Self>, JoinHandle<()>), Failure> {
         let codec = Codec::new(&embedded.registry, process.runtime.clone())?;
         // A group of its own each time: it reads everything, and commits nothing.
         let config = stream::Config {
@@ -74,10 +78,10 @@ impl Watch {
             state: Mutex::default(),
         });
         let (reading, stop) = (watch.clone(), stop.clone());
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("watch".to_owned())
             .spawn(move || reading.read(tail, &codec, &stop))?;
-        Ok(watch)
+        Ok((watch, thread))
     }
 
     /// Reads every record of every topic, enters it into the books, and keeps the latest dead letters.
@@ -150,6 +154,7 @@ impl Watch {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
+        self.state().interrupted = shutdown.is_cancelled();
     }
 
     /// Everything counted once more, after the drain, and the WORM log verified.
@@ -184,6 +189,7 @@ impl Watch {
                 ))
             })
             .collect();
+        let missing = state.verdict.values().map(|verdict| verdict.missing).sum();
         let mail = &embedded.mail;
         let repeated = mail.duplicates();
         Ok(Summary {
@@ -198,7 +204,9 @@ impl Watch {
             notifications: mail.count(),
             repeated,
             latency_ms: latency(&metrics, "notify").map(|latency| (latency.p50_ms, latency.p99_ms)),
-            lost: state.verdict.values().map(|verdict| verdict.missing).sum(),
+            timings: timings(&metrics),
+            in_flight: if state.interrupted { missing } else { 0 },
+            lost: if state.interrupted { 0 } else { missing },
             duplicated: repeated
                 + state.verdict.values().map(|verdict| verdict.duplicated + verdict.conflicting).sum::<u64>(),
             verification: if whole { verification } else { text },
@@ -276,6 +284,21 @@ fn dead_letter_counts(metrics: &telemetry::metrics::Snapshot) -> Vec<DeadLetterC
         .collect()
 }
 
+fn timings(metrics: &telemetry::metrics::Snapshot) -> Vec<Timing> {
+    let millis = |durations: &telemetry::metrics::Durations| {
+        durations.p50.zip(durations.p99).map(|(p50, p99)| (p50 * 1000.0, p99 * 1000.0))
+    };
+    STAGES
+        .iter()
+        .filter_map(|name| metrics.stages.iter().find(|stage| stage.stage == *name))
+        .map(|stage| Timing {
+            stage: stage.stage.clone(),
+            process_ms: millis(&stage.process),
+            end_to_end_ms: millis(&stage.end_to_end),
+        })
+        .collect()
+}
+
 fn latency(metrics: &telemetry::metrics::Snapshot, stage: &str) -> Option<Latency> {
     let stage = metrics.stages.iter().find(|candidate| candidate.stage == stage)?;
     Some(Latency { p50_ms: stage.end_to_end.p50? * 1000.0, p99_ms: stage.end_to_end.p99? * 1000.0 })
@@ -332,6 +355,9 @@ impl StatusSource for Watch {
             *dependencies.entry(dependency.dependency.clone()).or_insert(true) &= dependency.up;
         }
         let sum = |count: fn(&StageVerdict) -> u64| state.verdict.values().map(count).sum::<u64>();
+        let missing = sum(|verdict| verdict.missing);
+        // What has no fate when nothing moves any more is lost, unless it was stopped on its way.
+        let lost = state.phase == Phase::Finished && !state.interrupted;
         let audited = metrics.stages.iter().find(|stage| stage.stage == audit::NAME);
         Snapshot {
             taken_at_ms: now_ms(),
@@ -343,8 +369,8 @@ impl StatusSource for Watch {
                 notified: self.embedded.mail.count(),
                 dropped: sum(|verdict| verdict.dropped),
                 dead_lettered: sum(|verdict| verdict.dead_lettered),
-                in_flight: if state.phase == Phase::Finished { 0 } else { sum(|verdict| verdict.missing) },
-                lost: if state.phase == Phase::Finished { sum(|verdict| verdict.missing) } else { 0 },
+                in_flight: if lost { 0 } else { missing },
+                lost: if lost { missing } else { 0 },
                 duplicated: sum(|verdict| verdict.duplicated + verdict.conflicting)
                     + self.embedded.mail.duplicates(),
             },

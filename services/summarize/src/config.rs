@@ -58,6 +58,7 @@ impl service::Configuration for Config {
         service::all_of([
             self.kafka.check(),
             self.registry.check(),
+            self.telemetry.check(),
             self.models.check(),
             self.summarize.check(),
         ])

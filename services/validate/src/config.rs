@@ -19,6 +19,6 @@ impl service::Configuration for Config {
     }
 
     fn check(&self) -> Result<(), Vec<settings::Error>> {
-        service::all_of([self.kafka.check(), self.registry.check()])
+        service::all_of([self.kafka.check(), self.registry.check(), self.telemetry.check()])
     }
 }

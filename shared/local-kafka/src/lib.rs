@@ -102,7 +102,10 @@ impl LocalKafka {
         let cluster = URL_SAFE_NO_PAD.encode(uuid::Uuid::new_v4().as_bytes());
         let config = kafka.path("server.properties");
         let status = kafka
-            .java("format.log", &["kafka.tools.StorageTool", "format", "--standalone", "-t", &cluster, "-c", &config])?
+            .java(
+                "format.log",
+                &["kafka.tools.StorageTool", "format", "--standalone", "-t", &cluster, "-c", &config],
+            )?
             .wait()
             .map_err(io("wait for format"))?;
         if !status.success() {
@@ -128,7 +131,9 @@ impl LocalKafka {
         let deadline = Instant::now() + START;
         loop {
             let ended = match &mut self.process {
-                Some(process) => process.try_wait().map_err(|source| Error::Io { context: "wait", source })?.is_some(),
+                Some(process) => {
+                    process.try_wait().map_err(|source| Error::Io { context: "wait", source })?.is_some()
+                }
                 None => true,
             };
             if ended || Instant::now() > deadline {

@@ -55,11 +55,14 @@ pub async fn ensure_topics(config: &Config, topics: &[Topic], replication: i32) 
     Ok(())
 }
 
-/// First offset kept and one past the last, for every partition of every topic. Blocks.
+/// First offset kept and one past the last, by topic and partition.
+pub type Watermarks = BTreeMap<(String, i32), (i64, i64)>;
+
+/// The watermarks of every partition of every topic. Blocks.
 ///
 /// # Errors
 /// [`Unavailable`] when the broker does not answer.
-pub fn watermarks(config: &Config) -> Result<BTreeMap<(String, i32), (i64, i64)>, Unavailable> {
+pub fn watermarks(config: &Config) -> Result<Watermarks, Unavailable> {
     let down =
         |error: rdkafka::error::KafkaError| Unavailable { dependency: KAFKA, detail: error.to_string() };
     let consumer: BaseConsumer = config.overlay(config.client("watermarks")).create().map_err(down)?;

@@ -21,8 +21,9 @@ pub struct Config {
     pub security: Security,
     /// Sizes and times.
     pub tuning: Tuning,
-    /// Further librdkafka properties, as its documentation names them. They win over the service's own.
-    pub properties: BTreeMap<String, String>,
+    /// Further librdkafka properties, as its documentation names them. They win over the service's own, and are
+    /// masked when printed: some hold passwords.
+    pub properties: BTreeMap<String, Secret>,
 }
 
 impl Default for Config {
@@ -257,7 +258,7 @@ impl Config {
 
     pub(crate) fn overlay(&self, mut client: ClientConfig) -> ClientConfig {
         for (property, value) in &self.properties {
-            client.set(property, value);
+            client.set(property, value.expose());
         }
         client
     }

@@ -33,7 +33,7 @@ mod table;
 mod tail;
 mod worker;
 
-pub use admin::{ensure_topics, watermarks};
+pub use admin::{Watermarks, ensure_topics, watermarks};
 pub use avro::{Codec, CodecError, RegistryConfig};
 pub use config::{Config, Delivery, Security, Tuning};
 pub use error::Error;

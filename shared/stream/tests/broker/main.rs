@@ -3,6 +3,8 @@
 //! `WARDSTREAM_KAFKA_LIBS` names Kafka's jars (`make test` fetches them); without it each test of Apache Kafka says
 //! in one line that it was skipped.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says what it skipped")]
+
 mod harness;
 
 use std::collections::BTreeMap;
