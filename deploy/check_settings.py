@@ -11,15 +11,17 @@ import yaml
 
 
 def reference(page):
-    """Variables by program, from the tables under headings such as ## `wardstream-ingest`."""
-    known, program = {}, None
+    """Variables by program, from the tables under headings such as ## `wardstream-ingest`; those under
+    ## Every service are known to all."""
+    known, common, program = {}, set(), None
     for line in page.splitlines():
-        heading = re.match(r"#+ `(wardstream[\w-]*)`", line)
+        heading = re.match(r"#+ (?:`(wardstream[\w-]*)`|Every service)", line)
         if heading:
             program = heading.group(1)
-        elif program and line.startswith("| `"):
-            known.setdefault(program, set()).update(re.findall(r"`(WARDSTREAM_\w+)`", line))
-    return known
+            section = known.setdefault(program, set()) if program else common
+        elif line.startswith("| `"):
+            section.update(re.findall(r"`(WARDSTREAM_\w+)`", line))
+    return {program: section | common for program, section in known.items()}
 
 
 def main():

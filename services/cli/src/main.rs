@@ -24,7 +24,7 @@ use crate::output::Outcome;
 
 /// Clinical events from the ward to the right clinician.
 #[derive(Debug, Parser)]
-#[command(name = "wardstream", version, about, propagate_version = true)]
+#[command(name = "wardstream", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

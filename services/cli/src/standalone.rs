@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// The same seed publishes the same messages.
     #[arg(long, default_value_t = 1, requires = "demo")]
     seed: u64,
-    /// Address of the status page.
+    /// Address of the status page; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Address on which HL7 v2 is taken over MLLP; without it there is no such listener.
@@ -90,14 +90,6 @@ fn start(args: &Args, options: &Options) -> Result<Outcome, service::Failure> {
     config.log.format = telemetry::Format::Text;
     let _telemetry = telemetry::init("wardstream", &config)?;
     let shutdown = telemetry::shutdown_signal()?;
-    line(format_args!("status page  http://{}", options.listen));
-    if let Some(mllp) = options.mllp {
-        line(format_args!("mllp         {mllp}"));
-    }
-    line(format_args!(
-        "data         {} (a folder is tamper-evident; only S3 Object Lock is tamper-proof)",
-        options.data.display()
-    ));
     match ::standalone::run(options, &shutdown)? {
         None => Ok(Outcome::Good),
         Some(summary) => {

@@ -25,33 +25,27 @@ const STAGES: [(&str, u64, f64); 6] = [
 ];
 
 const DEAD: [(&str, &str, &str, &str, &str); 4] = [
+    ("ingest", "HL7-102", "the MSH segment is cut off", "the MSH segment is cut off", "MSH-6 at byte 33"),
     (
         "ingest",
-        "HL7-101",
-        "the message has no usable MSH segment",
-        "MSH separator is missing",
-        "MSH-1 offset 3",
-    ),
-    (
-        "ingest",
-        "HL7-204",
-        "an escape sequence is not closed",
-        "escape sequence is not closed",
-        "OBX[3]-5 offset 412",
+        "HL7-104",
+        "MSH-9 (message type) is missing",
+        "MSH-9 (message type) is missing",
+        "MSH-9 at byte 53",
     ),
     (
         "validate",
-        "FHIR-302",
+        "FHIR-306",
         "a required element is missing",
         "required element is missing",
         "Bundle.entry[2].resource.status",
     ),
     (
         "redact",
-        "DEID-120",
-        "the narrative is not text",
-        "narrative is not valid UTF-8",
-        "DocumentReference.content[0]",
+        "DEID-401",
+        "output still looks as if it held an identifier, and was withheld",
+        "output still looks as if it held an identifier, and was withheld",
+        "Observation.note[0].text",
     ),
 ];
 

@@ -212,6 +212,16 @@ const OWN: &[Page] = &[
         "run the service where it may handle SIGTERM and SIGINT",
     ),
     page(
+        "TEL-810",
+        "a thread panicked",
+        "this is a defect: report the place that the line names; the message of the panic is withheld because it may quote clinical data",
+    ),
+    page(
+        "TEL-811",
+        "the last spans could not be exported",
+        "the traces of the last seconds are incomplete, the messages are not: check that the collector at telemetry.otlp_endpoint was up when the service stopped",
+    ),
+    page(
         "WORM-601",
         "topic or partition not legal",
         "name topics with 1 to 249 of the characters a-z A-Z 0-9 . _ -, partitions from 0",
@@ -299,15 +309,33 @@ pub fn find(code: &str) -> Option<Page> {
     all().into_iter().find(|page| page.code == code)
 }
 
+/// The list of all pages as it stands in `docs/errors/README.md`.
+#[must_use]
+pub fn index() -> String {
+    let mut text = "# Error codes\n\nEvery code that a dead letter, a log line or a message of the command line carries. \
+                    `wardstream explain CODE` prints the same page.\n\n| Code | Meaning |\n| --- | --- |\n"
+        .to_owned();
+    for page in all() {
+        text.push_str(&format!(
+            "| [{0}]({0}.md) | {1} |\n",
+            page.code,
+            sentence(page.title).replace('|', "\\|")
+        ));
+    }
+    text
+}
+
+/// Begins with a capital and ends with a full stop.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(char::to_uppercase).into_iter().flatten();
+    let text: String = first.chain(characters).collect();
+    if text.ends_with('.') { text } else { format!("{text}.") }
+}
+
 /// The page as it stands in `docs/errors`.
 #[must_use]
 pub fn markdown(page: &Page) -> String {
-    let sentence = |text: &str| {
-        let mut characters = text.chars();
-        let first = characters.next().map(char::to_uppercase).into_iter().flatten();
-        let text: String = first.chain(characters).collect();
-        if text.ends_with('.') { text } else { format!("{text}.") }
-    };
     format!(
         "# {}\n\n{}\n\n**What to do**: {}\n",
         page.code,
@@ -318,7 +346,7 @@ pub fn markdown(page: &Page) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
     use std::path::{Path, PathBuf};
 
@@ -332,23 +360,25 @@ mod tests {
     #[test]
     fn docs_errors_holds_a_page_a_code() {
         let folder = workspace().join("docs/errors");
-        let mut expected = BTreeSet::new();
+        let mut expected = BTreeMap::from([("README.md".to_owned(), index())]);
         for page in all() {
-            assert!(expected.insert(format!("{}.md", page.code)), "{} is there twice", page.code);
-            let path = folder.join(format!("{}.md", page.code));
+            let other = expected.insert(format!("{}.md", page.code), markdown(&page));
+            assert_eq!(other, None, "{} is there twice", page.code);
+        }
+        for (name, content) in &expected {
+            let path = folder.join(name);
             if std::env::var_os("WARDSTREAM_UPDATE_DOCS").is_some() {
                 fs::create_dir_all(&folder).unwrap();
-                fs::write(&path, markdown(&page)).unwrap();
+                fs::write(&path, content).unwrap();
             }
             let text = fs::read_to_string(&path).unwrap_or_default();
-            assert_eq!(text, markdown(&page), "docs/errors/{}.md is not up to date", page.code);
+            assert_eq!(&text, content, "docs/errors/{name} is not up to date");
         }
         let there: BTreeSet<String> = fs::read_dir(&folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != "README.md")
             .collect();
-        assert_eq!(there, expected);
+        assert_eq!(there, expected.into_keys().collect());
     }
 
     /// A code that is written somewhere in the sources has a page.

@@ -254,19 +254,19 @@
   }
   function deadRows(all) {
     $("dead-table").hidden = !all.length;
-    $("dead-rows").replaceChildren(...all.map((d) => el("tr", {}, el("td", { class: "nowrap" }, clock(d.at_ms)), el("td", {}, d.stage), el("td", { class: "mono nowrap" }, d.code), el("td", {}, d.reason), el("td", { class: "mono" }, d.location || "–"), el("td", { class: "mono nowrap" }, d.source))));
+    $("dead-rows").replaceChildren(...all.map((d) => el("tr", {}, el("td", { class: "nowrap" }, clock(d.at_ms)), el("td", {}, d.stage), el("td", { class: "mono nowrap" }, d.code), el("td", {}, d.reason), el("td", { class: "mono" + ((d.location || "").length < 32 ? " nowrap" : "") }, d.location || "–"), el("td", { class: "mono nowrap" }, d.source))));
   }
   function worm(s, now) {
     const w = s.worm, box = $("worm");
     if (!w) { box.replaceChildren(el("p", { class: "empty" }, s.phase === "starting" ? "The audit log shows here as soon as it starts." : "No audit log is configured in this run.")); return; }
     const row = (k, v) => [el("dt", {}, k), el("dd", {}, v)], v = w.verification;
     box.replaceChildren(el("dl", { class: "facts" }, ...row("Records sealed", count(w.records)), ...row("Segments", count(w.segments)), ...row("Size", bytes(w.bytes)), ...row("Last sealed", w.last_sealed_at_ms == null ? "not yet" : ago(w.last_sealed_at_ms, now)), ...row("Kept in", w.store)),
-      el("p", { class: "verdict " + (v ? (v.ok ? "ok" : "bad") : "") }, v ? (v.ok ? "Verified " : "Verification failed ") + ago(v.at_ms, now) + ": " + v.summary : "Not verified yet: the first segment has to be sealed."),
+      el("p", { class: "verdict " + (v ? (v.ok ? "ok" : "bad") : "") }, v ? (v.ok ? "Verified " : "Verification failed ") + ago(v.at_ms, now) + ": " + v.summary : "Not verified yet. To verify it at any time: wardstream audit verify --bundle " + w.store),
       w.tamper_proof ? null : el("p", { class: "verdict warn" }, "This store is tamper-evident: a change shows when it is verified. Only S3 Object Lock makes it tamper-proof."));
   }
   function deps(s) {
-    const words = { up: "up", waiting: "waiting", down: "down" };
-    $("deps").replaceChildren(...(s.dependencies.length ? s.dependencies.map((d) => el("li", {}, el("span", { class: "dot " + d.health, "aria-hidden": "true" }), el("span", {}, el("b", {}, d.name), el("small", {}, d.detail)), el("em", {}, words[d.health]))) : [el("li", { class: "empty" }, "Nothing is connected yet.")]));
+    const words = { up: "up", waiting: "waiting", down: "down" }, names = { kafka: "Kafka broker", "schema-registry": "Schema registry", smtp: "Mail server", "worm-store": "Audit store" };
+    $("deps").replaceChildren(...(s.dependencies.length ? s.dependencies.map((d) => el("li", {}, el("span", { class: "dot " + d.health, "aria-hidden": "true" }), el("span", {}, el("b", {}, names[d.name] || d.name), el("small", {}, d.detail)), el("em", {}, words[d.health]))) : [el("li", { class: "empty" }, "Nothing is connected yet.")]));
   }
 
   // ---- the whole page
