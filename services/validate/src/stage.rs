@@ -1,5 +1,5 @@
 use contracts::{FhirReceived, FhirValidated};
-use fhir::{Outcome, Severity, Validator};
+use fhir::{ErrorCode, Outcome, Severity, Validator};
 use stream::{Codec, CodecError, Context, Fate, Incoming, Outgoing, Reject, Stage, Unavailable};
 
 /// The stage: a bundle is valid FHIR R4, or it is a dead letter with the reasons.
