@@ -37,7 +37,7 @@ impl Validate {
 
 /// The dead letter of an invalid bundle: the first error in words, all of them in the outcome.
 fn reject(outcome: &Outcome) -> Reject {
-    let code = outcome.worst_code().unwrap_or(fhir::ErrorCode::Invariant).code();
+    let code = outcome.worst_code().unwrap_or(ErrorCode::Invariant).code();
     let first =
         outcome.issues.iter().find(|issue| matches!(issue.severity, Severity::Fatal | Severity::Error));
     let mut reject = Reject::new(code, first.map_or_else(String::new, |issue| issue.message.clone()));
