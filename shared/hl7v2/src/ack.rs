@@ -155,9 +155,9 @@ impl<'h> Header<'h> {
 /// The acknowledgement of `original`, which need not be parsable: what can be read of its header is used, and
 /// nothing else of it.
 ///
-/// `error` becomes an ERR segment with its place: ERR-2 (ERL) from v2.5, ERR-1 (ELD) before. `text` is for
-/// people (MSA-3 before v2.7, ERR-8) and must hold no content of the message. `control_id` is the
-/// acknowledgement's own MSH-10 and `timestamp` its MSH-7 (`YYYYMMDDHHMMSS+ZZZZ`).
+/// `error` becomes an ERR segment with its place: ERR-2 (ERL) from v2.5; before, ERR-1 (ELD), and MSA-3 for the
+/// place in bytes. `text` is for people (otherwise MSA-3 before v2.7, ERR-8) and must hold no content of the
+/// message. `control_id` is the acknowledgement's own MSH-10 and `timestamp` its MSH-7 (`YYYYMMDDHHMMSS+ZZZZ`).
 pub fn reply(
     original: &[u8],
     code: AckCode,
@@ -194,8 +194,15 @@ pub fn reply(
     }
 
     writer.segment("MSA").text(code.as_str()).raw(&header.copied(10));
-    if number < 27 {
-        writer.text(text.unwrap_or_default());
+    // Before v2.5 nothing else has room for the place in bytes, and MSA-3 holds 80 characters.
+    match error {
+        Some(error) if number < 25 => {
+            writer.text(&format!("{} at byte {}: {}", error.code.code(), error.offset, error.code.title()));
+        }
+        _ if number < 27 => {
+            writer.text(text.unwrap_or_default());
+        }
+        _ => {}
     }
     if let Some(error) = error {
         let sequence = sequence_of(error, original);
@@ -315,7 +322,13 @@ mod tests {
         );
         let old = bad.replace("2.5.1", "2.3");
         let nak = reply(old.as_bytes(), AckCode::AE, Some(&error), None, "A2", "2024");
-        assert_eq!(lines(&nak)[2], "ERR|MSH^1^10^101&Required field missing&HL70357");
+        assert_eq!(
+            lines(&nak)[1..],
+            [
+                "MSA|AE||HL7-105 at byte 63: MSH-10 (message control id) is missing",
+                "ERR|MSH^1^10^101&Required field missing&HL70357"
+            ]
+        );
     }
 
     #[test]
