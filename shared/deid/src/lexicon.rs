@@ -39,7 +39,9 @@ const CREDENTIALS: &str = "md do rn np pa phd dds dmd dpm dpt lpn lvn lcsw facs 
 const RELATIONS: &str = "mother father mom dad son daughter wife husband spouse partner brother sister sibling uncle aunt nephew niece \
                          cousin grandmother grandfather grandson granddaughter grandma grandpa fiance fiancé fiancée fiancee boyfriend \
                          girlfriend friend neighbor neighbour roommate caregiver guardian stepmother stepfather stepson stepdaughter \
-                         mother-in-law father-in-law son-in-law daughter-in-law brother-in-law sister-in-law twin baby named";
+                         mother-in-law father-in-law son-in-law daughter-in-law brother-in-law sister-in-law twin baby named \
+                         parent grandparent stepparent stepbrother stepsister child grandchild stepchild godmother godfather \
+                         carer widow widower ex-wife ex-husband";
 const PERSON_VERBS: &str = "is was has had reports reported states stated denies denied presents presented says said complains \
                             complained came comes went returns returned notes noted lives lived works worked called calls wants \
                             wanted endorses describes described admits agrees agreed felt feels tolerated underwent takes took \

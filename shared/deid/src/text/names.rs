@@ -310,6 +310,13 @@ fn before_credential(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) 
 }
 
 fn after_relation(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
+    // "Child Protective Services", "Parent Training".
+    if matches!(words.lower(index).as_str(), "child" | "parent")
+        && words.at(index).is_some_and(|word| word.shape == Shape::Title)
+        && !words.at(index + 1).is_some_and(|next| next.is(GIVEN))
+    {
+        return;
+    }
     let mut from = index + 1;
     if words.at(from).is_some_and(|_| matches!(words.lower(from).as_str(), "named" | "is" | "called")) {
         if words.lower(from) == "is" && !words.at(from + 1).is_some_and(|t| t.is(GIVEN)) {
@@ -545,6 +552,9 @@ mod tests {
             ("signed, Jane Q. Zzyzx, M.D.", "Jane Q. Zzyzx"),
             ("Adaeze Umeh, RN, at bedside", "Adaeze Umeh"),
             ("her daughter Xiomara helps", "Xiomara"),
+            ("Caller: her parent Jedediah, on behalf of", "Jedediah"),
+            ("lives with his adult child Zuleika", "Zuleika"),
+            ("reared by her grandparent Xochitl", "Xochitl"),
             ("Brian White is a 58-year-old male", "Brian White"),
             ("Zuri, a 71 year old woman", "Zuri"),
             ("she spoke with Okafor about it", "Okafor"),
@@ -578,6 +588,7 @@ mod tests {
             "Glasgow Coma Scale 15, Wells score 3",
             "The patient is a 58-year-old male",
             "mother Denies pain",
+            "referred to Child Protective Services",
             "Chest x-ray. Heart regular. Vitamin D. Brown sputum",
         ] {
             assert_eq!(names(text), Vec::<String>::new(), "{text}");
