@@ -62,7 +62,7 @@ pub struct Mllp {
     pub max_connections: usize,
     /// A connection on which nothing arrives for so long is closed.
     pub idle_timeout: Duration,
-    /// Largest message; a larger one is answered AR.
+    /// Largest message; a larger one is answered AE, since sending it again does not help.
     pub max_message_bytes: ByteSize,
 }
 
