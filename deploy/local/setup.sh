@@ -32,6 +32,7 @@ if [[ "$goal" == test ]]; then
     need node nodejs
     need npx npm
     need promtool prometheus
+    need shellcheck shellcheck
     python3 -c 'import yaml' 2>/dev/null || missing+=(python3-yaml)
 fi
 

@@ -21,6 +21,10 @@ pub(crate) trait Assignments: Send + Sized + 'static {
     fn revoked(&mut self, consumer: &BaseConsumer<GroupContext<Self>>, partitions: &TopicPartitionList);
     /// Partitions went to another member already: nothing can be committed.
     fn lost(&mut self, partitions: &TopicPartitionList);
+    /// Records of a partition that were read and have no fate yet: they count as lag.
+    fn unfinished(&self, _topic: &str, _partition: i32) -> usize {
+        0
+    }
 }
 
 /// The context of a group member. The owner thread and the callbacks, which run on the same thread inside `poll`,
@@ -75,7 +79,9 @@ impl<A: Assignments> ClientContext for GroupContext<A> {
                 let at_end = statistics.eof_offset >= end;
                 let next = statistics.app_offset.max(statistics.committed_offset);
                 if end >= 0 && next >= 0 {
-                    let lag = if at_end && statistics.fetchq_cnt == 0 { 0 } else { (end - next).max(0) };
+                    let unread = if at_end && statistics.fetchq_cnt == 0 { 0 } else { (end - next).max(0) };
+                    let unfinished = self.state().unfinished(topic, *partition);
+                    let lag = unread.saturating_add(i64::try_from(unfinished).unwrap_or(i64::MAX));
                     self.observer.metrics().set_lag(topic, *partition, lag);
                 }
             }

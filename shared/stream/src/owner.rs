@@ -342,6 +342,11 @@ impl Assignments for Core {
         self.release(partitions);
     }
 
+    fn unfinished(&self, topic: &str, partition: i32) -> usize {
+        let key = (Arc::from(topic), partition);
+        self.partitions.get(&key).map_or(0, |partition| partition.progress.len())
+    }
+
     fn lost(&mut self, partitions: &TopicPartitionList) {
         tracing::warn!(target: "kafka", stage = self.name, partitions = partitions.count(), "partitions lost");
         self.release(partitions);

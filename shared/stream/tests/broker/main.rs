@@ -3,7 +3,11 @@
 //! `WARDSTREAM_KAFKA_LIBS` names Kafka's jars (`make test` fetches them); without it each test of Apache Kafka says
 //! in one line that it was skipped.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says what it skipped")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and says what it skipped"
+)]
 
 mod harness;
 
@@ -205,4 +209,48 @@ fn a_table_ends_at_the_end_on_kafka() {
 #[test]
 fn a_table_ends_at_the_end_on_the_embedded_broker() {
     reads_to_the_end_again_and_again(&Broker::embedded(), Delivery::LineageGuarded);
+}
+
+/// Copies from one topic to the next.
+struct Hop {
+    name: &'static str,
+    to: &'static str,
+}
+
+impl Stage for Hop {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn process(&self, record: &Incoming, _context: &Context) -> Result<Fate, Unavailable> {
+        Ok(Fate::Emit(vec![Outgoing::new(
+            self.to,
+            record.key.clone(),
+            record.value.clone().unwrap_or_default(),
+        )]))
+    }
+}
+
+#[test]
+fn one_trace_and_one_event_id_follow_a_record_through_the_stages() {
+    let broker = Broker::embedded();
+    broker.create(&[("in", 2), ("middle", 2), ("out", 2)]);
+    let first =
+        Member::start(&broker, Hop { name: "first", to: "middle" }, &["in"], Delivery::LineageGuarded);
+    let second =
+        Member::start(&broker, Hop { name: "second", to: "out" }, &["middle"], Delivery::LineageGuarded);
+    broker.publish("in", (0..20).map(|n| (format!("k{n}"), format!("v{n}"))));
+    broker.wait_for("out", 20);
+    first.stop().unwrap();
+    second.stop().unwrap();
+    let identity = |record: &Incoming| {
+        let trace = record.header("traceparent").unwrap().split('-').nth(1).unwrap().to_owned();
+        let received = record.header("ws-received-at").unwrap().to_owned();
+        (record.value.clone(), (trace, record.header("ws-event-id").unwrap().to_owned(), received))
+    };
+    let middle: BTreeMap<_, _> = read_all(&broker, "middle").iter().map(identity).collect();
+    let out: BTreeMap<_, _> = read_all(&broker, "out").iter().map(identity).collect();
+    assert_eq!(middle, out);
+    let traces: std::collections::BTreeSet<_> = out.values().map(|(trace, _, _)| trace).collect();
+    assert_eq!(traces.len(), 20, "each record has a trace of its own");
 }
