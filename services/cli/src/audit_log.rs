@@ -1,5 +1,5 @@
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use worm_log::{AnyStore, LocalStore, Progress, S3Config, S3Store, VerifyOptions};
@@ -55,6 +55,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 impl Verify {
     async fn run(&self) -> ExitCode {
+        if !self.bundle.starts_with("s3://") && !Path::new(&self.bundle).is_dir() {
+            return usage(format_args!("{} is no folder", self.bundle)).into();
+        }
         let store = match self.store().await {
             Ok(store) => store,
             Err(error) => {

@@ -36,7 +36,7 @@ enum Command {
     Convert(convert::Args),
     /// FHIR R4 JSON in, one line a file out: valid or not, and the OperationOutcome.
     Validate(validate::Args),
-    /// Text, FHIR or HL7 v2 in, the same without identifiers out.
+    /// Text or FHIR in, the same without identifiers out; HL7 v2 in, a FHIR bundle without identifiers out.
     Redact(redact::Args),
     /// Text, FHIR or HL7 v2 in, urgency, specialty and document type out.
     Classify(classify::Args),

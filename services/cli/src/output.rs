@@ -49,6 +49,6 @@ pub(crate) fn usage(text: impl Display) -> Outcome {
 pub(crate) fn documents(documents: &[Value]) {
     match documents {
         [single] => line(format_args!("{single:#}")),
-        several => several.iter().for_each(|document| line(document)),
+        several => several.iter().for_each(line),
     }
 }

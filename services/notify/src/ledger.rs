@@ -1,8 +1,8 @@
 //! Which notifications went out: the compacted topic `notification.ledger` as a map.
 //!
-//! The service reads the topic before it sends, and writes each notification to it in the transaction that commits
-//! the input. What remains is one duplicate, with the same Message-ID, when the process dies between the mail
-//! server's 250 and that commit.
+//! The service reads the topic before it sends, and writes each notification to it as soon as the mail server took it,
+//! outside the transaction that commits the input. What remains is one duplicate, with the same Message-ID, when the
+//! process dies between the mail server's 250 and that write.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
