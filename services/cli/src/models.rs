@@ -15,7 +15,8 @@ use crate::redact;
 pub(crate) struct Args {
     /// Files; `-` or none reads standard input.
     pub(crate) files: Vec<PathBuf>,
-    /// What the files hold. HL7 v2 is converted and de-identified first, as in the line.
+    /// What the files hold. HL7 v2 is converted and de-identified first, as in the line; text and FHIR are taken as
+    /// they are.
     #[arg(long)]
     pub(crate) from: From,
     /// Read lines `{"id": …, "text": …}` and answer each with a line; with `--from text`.
