@@ -72,9 +72,11 @@ pub(crate) fn each_message(
 ) -> Outcome {
     let mut outcome = Outcome::Good;
     for input in inputs {
-        let mut messages = 0;
+        if !holds_a_message(input) {
+            outcome = Outcome::Rejected;
+            continue;
+        }
         for (number, message) in hl7v2::batch::messages(&input.bytes).enumerate() {
-            messages += 1;
             let name = format!("{}: message {}", input.name, number + 1);
             match message.map_err(describe).and_then(|bytes| convert(bytes, options)) {
                 Ok(conversion) => take(&name, conversion),
@@ -84,12 +86,17 @@ pub(crate) fn each_message(
                 }
             }
         }
-        if messages == 0 {
-            complain(format_args!("{}: no HL7 v2 message: it holds no MSH segment", input.name));
-            outcome = Outcome::Rejected;
-        }
     }
     outcome
+}
+
+/// Whether there is anything to parse; says so where there is not, before a parser complains of the first line.
+pub(crate) fn holds_a_message(input: &Input) -> bool {
+    let found = input.bytes.windows(3).any(|window| window == b"MSH");
+    if !found {
+        complain(format_args!("{}: no HL7 v2 message: it holds no MSH segment", input.name));
+    }
+    found
 }
 
 /// One message as `ingest` converts it.

@@ -12,7 +12,7 @@ use v2_to_fhir::{Conversion, Options};
 use crate::convert::{self, Zone};
 use crate::input;
 use crate::models::Folder;
-use crate::output::{Outcome, complain, documents, usage};
+use crate::output::{Outcome, documents, usage};
 use crate::redact;
 
 /// What `line` takes.
@@ -59,9 +59,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut outcome = Outcome::Good;
     let mut out = Vec::new();
     for input in &inputs {
-        let mut messages = 0;
+        if !convert::holds_a_message(input) {
+            outcome = Outcome::Rejected;
+            continue;
+        }
         for (number, message) in hl7v2::batch::messages(&input.bytes).enumerate() {
-            messages += 1;
             let mut stages = serde_json::Map::new();
             let result = match message {
                 Ok(bytes) => line.pass(&input.name, number, bytes, &mut stages),
@@ -74,10 +76,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
             }
             record["stages"] = Value::Object(stages);
             out.push(record);
-        }
-        if messages == 0 {
-            complain(format_args!("{}: no HL7 v2 message: it holds no MSH segment", input.name));
-            outcome = Outcome::Rejected;
         }
     }
     documents(&out);

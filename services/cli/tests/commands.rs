@@ -128,7 +128,7 @@ fn convert_takes_a_batch_and_several_files() {
 
 #[test]
 fn convert_rejects_a_damaged_message_and_goes_on() {
-    let files = Files::new(&[("bad.hl7", DAMAGED), ("good.hl7", ADMIT), ("none.hl7", "")]);
+    let files = Files::new(&[("bad.hl7", DAMAGED), ("good.hl7", ADMIT), ("none.hl7", "no message\n")]);
     let names = ["bad.hl7", "good.hl7", "none.hl7"].map(|name| files.path(name));
     let ran = pure(&["convert", &names[0], &names[1], &names[2]], "");
     assert_eq!((ran.code, ran.json()["resourceType"].as_str()), (1, Some("Bundle")));

@@ -1,7 +1,5 @@
 //! The README says what is so: its console examples print what it shows, and its links lead somewhere.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -259,11 +259,13 @@ async fn narrow(browser: &Browser) -> Result<(), Failure> {
 async fn pictures(browser: &Browser, url: &str) -> Result<(), Failure> {
     let total = "Number(document.querySelector('#kpi-messages_in dd')?.textContent)";
     browser.until("the line to be well under way", &format!("{total} >= {PICTURED}")).await?;
-    // A result far outside its range is the best example of a mail.
-    let example = "fetch('/api/notifications?limit=200').then((answer) => answer.json()).then((all) => {
-        const sure = all.filter((one) => one.urgency === 'emergent' && !one.triage);
-        return (sure.find((one) => one.subject.endsWith('lab result')) ?? sure[0])?.id ?? '';
-    })";
+    // A critical value is the best example of a mail.
+    let example = "(async () => {
+        const get = async (path) => (await fetch('/api/notifications' + path)).json();
+        const sure = (await get('?limit=200')).filter((one) => one.urgency === 'emergent' && !one.triage);
+        const mails = await Promise.all(sure.map((one) => get('/' + one.id)));
+        return (mails.find((mail) => mail.text.includes('critical:')) ?? mails[0])?.id ?? '';
+    })()";
     let example = browser.text(example).await?;
     ensure(!example.is_empty(), "no notification is emergent without doubt")?;
     browser.click(&format!("#note-list button[data-id='{example}']")).await?;
