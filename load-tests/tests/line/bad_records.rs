@@ -219,9 +219,9 @@ fn wrong_content(parts: &Parts) -> Vec<Bad> {
         bad(
             "not FHIR",
             "fhir.received",
-            received(r#"{"resourceType":"Bundle","type":"message","surprise":true}"#),
+            received(r#"{"resourceType":"Bundle","type":"collection","surprise":true}"#),
             "validate",
-            "FHIR-318",
+            "FHIR-304",
         ),
         bad(
             "no JSON",

@@ -188,8 +188,7 @@ impl Parts {
 
             let mut config =
                 redact::Config { kafka: kafka.clone(), registry: registry.clone(), ..Default::default() };
-            config.deid.key = Secret::new(KEY);
-            config.deid.vault_key = Secret::new(VAULT_KEY);
+            config.deid = deid_settings();
             stages.push(Service::start(redact::NAME, redact::run, config, &process));
 
             let mut config =
@@ -410,6 +409,11 @@ fn registry_config(url: String) -> RegistryConfig {
 /// Keys of the tests: pseudonyms and date shifts are the same in every run.
 const KEY: &str = "6b6579206f662074686520746573747320616e64206f66206e6f7468696e672e";
 const VAULT_KEY: &str = "7661756c74206b6579206f66207468652074657374732c206e6f20736563726574";
+
+/// De-identification with the tests' keys.
+pub(crate) fn deid_settings() -> redact::Deid {
+    redact::Deid { key: Secret::new(KEY), vault_key: Secret::new(VAULT_KEY), ..redact::Deid::default() }
+}
 
 fn free_port() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()

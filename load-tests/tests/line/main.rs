@@ -19,3 +19,4 @@ mod harness;
 mod log;
 mod phi;
 mod reader;
+mod redaction;

@@ -26,21 +26,27 @@ pub(crate) struct Planted {
 impl Planted {
     pub(crate) fn of(feed: &[FeedMessage], positions: &[Position]) -> Self {
         let mut words = BTreeSet::new();
-        let mut dates: HashMap<String, BTreeSet<&str>> = HashMap::new();
+        let mut dates: HashMap<String, BTreeSet<String>> = HashMap::new();
         for (message, position) in feed.iter().zip(positions) {
             for word in message.truth.identifiers.iter().chain(&message.truth.staff) {
                 if is_fhir_date(word) {
-                    dates.entry(position.event_id()).or_default().insert(word);
+                    dates.entry(position.event_id()).or_default().insert(word.clone());
                 } else {
                     words.insert(word.as_str());
                 }
+                // PID-7 as FHIR would write it.
+                if let Ok(date) = jiff::civil::Date::strptime("%Y%m%d", word) {
+                    dates.entry(position.event_id()).or_default().insert(date.to_string());
+                }
             }
         }
-        let search = |words: &BTreeSet<&str>| AhoCorasick::new(words).unwrap();
         Self {
             words: words.len(),
-            everywhere: search(&words),
-            dates: dates.iter().map(|(event, words)| (event.clone(), search(words))).collect(),
+            everywhere: AhoCorasick::new(&words).unwrap(),
+            dates: dates
+                .iter()
+                .map(|(event, words)| (event.clone(), AhoCorasick::new(words).unwrap()))
+                .collect(),
         }
     }
 
@@ -78,9 +84,21 @@ fn count(search: &AhoCorasick, bytes: &[u8]) -> usize {
         .filter(|found| {
             let part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
             let before = found.start().checked_sub(1).and_then(|at| bytes.get(at));
-            found.end() - found.start() >= LONG || (!part(before) && !part(bytes.get(found.end())))
+            let whole = !part(before) && !part(bytes.get(found.end()));
+            let word = &bytes[found.start()..found.end()];
+            (word.len() >= LONG || whole) && !is_another_thing(word, &bytes[found.end()..])
         })
         .count()
+}
+
+/// What is written like an identifier and is none: the day of a FHIR dateTime, which is shifted and may fall on a
+/// day that the prose named; and a LOINC code with the digits of a postal code.
+fn is_another_thing(word: &[u8], rest: &[u8]) -> bool {
+    let is_date = str::from_utf8(word).is_ok_and(is_fhir_date);
+    let is_loinc = word.len() == 5
+        && word.iter().all(u8::is_ascii_digit)
+        && matches!(rest, [b'-', check, b'"', ..] if check.is_ascii_digit());
+    is_loinc || (is_date && rest.first() == Some(&b'T'))
 }
 
 fn is_fhir_date(word: &str) -> bool {
