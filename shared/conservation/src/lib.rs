@@ -47,20 +47,9 @@ struct Input {
 #[derive(Debug, Default)]
 struct Partition {
     open: BTreeMap<i64, Input>,
-    settled: Counts,
+    settled: StageVerdict,
     /// First offset that is not settled.
     floor: i64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    inputs: u64,
-    emitted: u64,
-    dead_lettered: u64,
-    dropped: u64,
-    missing: u64,
-    duplicated: u64,
-    conflicting: u64,
 }
 
 /// The books of the whole line.
@@ -152,7 +141,8 @@ impl Books {
 }
 
 impl StageVerdict {
-    fn add(&mut self, counts: &Counts) {
+    /// Adds the numbers of another.
+    fn add(&mut self, counts: &Self) {
         self.inputs += counts.inputs;
         self.emitted += counts.emitted;
         self.dead_lettered += counts.dead_lettered;
@@ -169,14 +159,7 @@ impl Partition {
             let Some((offset, input)) = self.open.pop_first() else { return };
             let counts = input.counts();
             self.floor = offset + 1;
-            let settled = &mut self.settled;
-            settled.inputs += counts.inputs;
-            settled.emitted += counts.emitted;
-            settled.dead_lettered += counts.dead_lettered;
-            settled.dropped += counts.dropped;
-            settled.missing += counts.missing;
-            settled.duplicated += counts.duplicated;
-            settled.conflicting += counts.conflicting;
+            self.settled.add(&counts);
         }
     }
 }
@@ -195,11 +178,11 @@ impl Input {
         self.kind = Some(kind);
     }
 
-    fn counts(&self) -> Counts {
+    fn counts(&self) -> StageVerdict {
         let is = |kind| u64::from(self.there && self.kind == Some(kind));
         // A gap among the outputs: some were written and some lost.
         let whole = self.outputs == 0 || self.outputs.trailing_ones() == 64 - self.outputs.leading_zeros();
-        Counts {
+        StageVerdict {
             inputs: u64::from(self.there),
             emitted: is(Kind::Emitted),
             dead_lettered: is(Kind::DeadLettered),
@@ -207,6 +190,7 @@ impl Input {
             missing: u64::from(self.there && (self.kind.is_none() || !whole)),
             duplicated: self.duplicates,
             conflicting: u64::from(self.conflicting || !self.there),
+            first_missing: Vec::new(),
         }
     }
 }
