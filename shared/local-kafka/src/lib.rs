@@ -99,7 +99,8 @@ impl LocalKafka {
         );
         fs::write(folder.path().join("server.properties"), properties).map_err(io("properties"))?;
         let mut kafka = Self { folder, libs: libs.to_owned(), port, process: None };
-        let cluster = URL_SAFE_NO_PAD.encode(uuid::Uuid::new_v4().as_bytes());
+        // Without its highest bit the text never begins with `-`, which the tool would take for an option.
+        let cluster = URL_SAFE_NO_PAD.encode((uuid::Uuid::new_v4().as_u128() >> 1).to_be_bytes());
         let config = kafka.path("server.properties");
         let status = kafka
             .java(

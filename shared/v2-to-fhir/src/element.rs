@@ -80,7 +80,7 @@ pub(crate) enum Placed {
     Yes,
     /// The element takes one value and holds another.
     Taken,
-    /// The period would end before it begins.
+    /// The period would end before it begins, or the range above its high.
     OutOfOrder,
 }
 
@@ -161,14 +161,22 @@ fn chosen(parent: &Map<String, Value>, name: &str) -> bool {
         .any(|choice| kind(name, choice) && parent.keys().any(|key| key != name && kind(key, choice)))
 }
 
-/// Whether a start or end would turn its period round.
+/// Whether a start or end would turn its period round (FHIR 4.0.1, per-1), or a low or high its range (rng-2).
 fn out_of_order(parent: &Map<String, Value>, name: &str, leaf: &Value) -> bool {
     let held = |name: &str| parent.get(name).and_then(Value::as_str);
     match (name, leaf.as_str()) {
         ("start", Some(start)) => held("end").is_some_and(|end| !time::in_order(start, end)),
         ("end", Some(end)) => held("start").is_some_and(|start| !time::in_order(start, end)),
+        ("low", None) => parent.get("high").is_some_and(|high| above(leaf, high)),
+        ("high", None) => parent.get("low").is_some_and(|low| above(low, leaf)),
         _ => false,
     }
+}
+
+/// Whether one quantity is greater than another of the same unit.
+pub(crate) fn above(low: &Value, high: &Value) -> bool {
+    let number = |quantity: &Value| quantity.get("value").and_then(Value::as_f64);
+    number(low).zip(number(high)).is_some_and(|(low, high)| low > high)
 }
 
 fn descend<'v>(root: &'v mut Map<String, Value>, steps: &[Step]) -> Option<&'v mut Map<String, Value>> {
@@ -295,6 +303,17 @@ mod tests {
             Placed::Taken
         );
         assert_eq!(root.len(), 1);
+    }
+
+    #[test]
+    fn a_range_is_not_turned_round() {
+        let mut root = Map::new();
+        place(&mut root, &at("doseRange.low"), json!({"value": 2}), vec![], false);
+        let high =
+            |value| place(&mut root.clone(), &at("doseRange.high"), json!({"value": value}), vec![], false);
+        assert_eq!(high(1), Placed::OutOfOrder);
+        assert_eq!(high(2), Placed::Yes);
+        assert_eq!(high(10), Placed::Yes);
     }
 
     #[test]

@@ -220,6 +220,8 @@ impl<'m> Engine<'m> {
         let Some(leaf) = leaf else { return false };
         let extras = self.extras(&beside, scope, index, marks);
         self.at = before;
+        // Of what can be out of order, bounds of ranges are quantities and those of periods are texts.
+        let quantity = leaf.is_object();
         match element::place(body, path, leaf, extras, rule.overwrite) {
             Placed::Yes => true,
             Placed::Taken => {
@@ -227,7 +229,7 @@ impl<'m> Engine<'m> {
                 false
             }
             Placed::OutOfOrder => {
-                self.refuse(Reason::InvalidDate);
+                self.refuse(if quantity { Reason::InvalidNumber } else { Reason::InvalidDate });
                 false
             }
         }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::concept;
+use crate::element::above;
 use crate::engine::{Engine, Scope, bit};
 use crate::number;
 use crate::primitive;
@@ -160,6 +161,7 @@ fn quantity(comparator: Option<&str>, number: Value, unit: &Map<String, Value>) 
     Value::Object(quantity)
 }
 
+/// A range, unless it is empty or its low is above its high (FHIR 4.0.1, rng-2).
 fn range(low: Option<Value>, high: Option<Value>, unit: &Map<String, Value>) -> Option<Value> {
     let mut range = Map::new();
     for (name, value) in [("low", low), ("high", high)] {
@@ -167,7 +169,8 @@ fn range(low: Option<Value>, high: Option<Value>, unit: &Map<String, Value>) -> 
             range.insert(name.into(), quantity(None, value, unit));
         }
     }
-    (!range.is_empty()).then_some(Value::Object(range))
+    let turned = matches!((range.get("low"), range.get("high")), (Some(low), Some(high)) if above(low, high));
+    (!range.is_empty() && !turned).then_some(Value::Object(range))
 }
 
 /// SN: a comparator, a number, a separator, a number. `None` where it is none of the guide's shapes.
@@ -197,7 +200,7 @@ fn structured(value: Scope<'_>, unit: &Map<String, Value>) -> Option<(&'static s
             Some(("valueRatio", ratio))
         }
         ("-", Some(first), second) if known.is_none() => {
-            range(Some(first), second, unit).map(|r| ("valueRange", r))
+            range(Some(first), second, unit).map(|r| ("valueRange", r)).or_else(written)
         }
         ("", Some(first), None) => Some(("valueQuantity", quantity(known, first, unit))),
         _ => written(),
