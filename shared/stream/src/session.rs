@@ -1,7 +1,6 @@
 //! A producer's transactions, and their three ends.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -32,9 +31,40 @@ pub(crate) struct Session {
     transactional: bool,
 }
 
+/// Delivery reports of what was sent and not waited for yet.
 #[derive(Default)]
 struct Counters {
-    failed: AtomicUsize,
+    reports: Mutex<Reports>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Reports {
+    sent: usize,
+    delivered: usize,
+    failed: usize,
+}
+
+impl Counters {
+    fn change(&self, change: impl FnOnce(&mut Reports)) {
+        change(&mut self.reports.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Waits until every message was reported, and tells how many failed.
+    ///
+    /// `flush` would do, but rust-rdkafka's looks only every 100 ms while another thread takes the reports, and that
+    /// would be 100 ms a stage from the feed to the notification. librdkafka reports every message in the end: as
+    /// delivered, or as failed once its timeout is over.
+    fn settle(&self) -> usize {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        while reports.delivered + reports.failed < reports.sent {
+            reports = self.changed.wait(reports).unwrap_or_else(PoisonError::into_inner);
+        }
+        let failed = reports.failed;
+        *reports = Reports::default();
+        failed
+    }
 }
 
 #[derive(Clone)]
@@ -52,9 +82,8 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if result.is_err() {
-            self.counters.failed.fetch_add(1, Ordering::AcqRel);
-        }
+        let failed = result.is_err();
+        self.counters.change(|reports| if failed { reports.failed += 1 } else { reports.delivered += 1 });
     }
 }
 
@@ -106,8 +135,10 @@ impl Session {
         if let Err(error) = self.producer.begin_transaction() {
             return TxnEnd::Unknown(error);
         }
-        let result = self
-            .send_all(outputs)
+        let sent = self.send_all(outputs);
+        // What failed makes the commit fail, which says why.
+        self.deliveries.settle();
+        let result = sent
             .and_then(|()| retry(|| self.producer.send_offsets_to_transaction(offsets, group, CALL)))
             // No timeout: any other value risks a state that differs from the broker's (rdkafka.h).
             .and_then(|()| retry(|| self.producer.commit_transaction(Timeout::Never)));
@@ -123,17 +154,10 @@ impl Session {
 
     /// Writes the outputs and waits until the broker has them all. For a broker without transactions.
     pub(crate) fn write(&self, outputs: &[&Outgoing]) -> Result<(), KafkaError> {
-        self.send_all(outputs)?;
-        while self.producer.in_flight_count() > 0 {
-            match self.producer.flush(CALL) {
-                Ok(()) | Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        match self.deliveries.failed.swap(0, Ordering::AcqRel) {
-            0 => Ok(()),
-            _ => Err(KafkaError::MessageProduction(RDKafkaErrorCode::Fail)),
-        }
+        let sent = self.send_all(outputs);
+        let failed = self.deliveries.settle();
+        sent?;
+        if failed == 0 { Ok(()) } else { Err(KafkaError::MessageProduction(RDKafkaErrorCode::Fail)) }
     }
 
     fn send_all(&self, outputs: &[&Outgoing]) -> Result<(), KafkaError> {
@@ -141,16 +165,22 @@ impl Session {
         for output in outputs {
             let mut record = record(output);
             loop {
+                // Counted before it is sent: its report may come before this thread goes on.
+                self.deliveries.change(|reports| reports.sent += 1);
                 match self.producer.send(record) {
                     Ok(()) => break,
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                         if !self.transactional || Instant::now() < deadline =>
                     {
+                        self.deliveries.change(|reports| reports.sent -= 1);
                         // The queue drains on the producer's own thread.
                         std::thread::sleep(Duration::from_millis(1));
                         record = back;
                     }
-                    Err((error, _)) => return Err(error),
+                    Err((error, _)) => {
+                        self.deliveries.change(|reports| reports.sent -= 1);
+                        return Err(error);
+                    }
                 }
             }
         }
