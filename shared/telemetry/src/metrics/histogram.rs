@@ -32,12 +32,13 @@ struct Inner {
     /// One more than there are bounds: the last counts what exceeds them all.
     buckets: Box<[AtomicU64]>,
     sum_nanos: AtomicU64,
+    max_nanos: AtomicU64,
 }
 
 impl Histogram {
     pub(crate) fn new(bounds: &'static [f64]) -> Self {
         let buckets = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self(Arc::new(Inner { bounds, buckets, sum_nanos: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { bounds, buckets, sum_nanos: AtomicU64::new(0), max_nanos: AtomicU64::new(0) }))
     }
 
     pub(crate) fn observe(&self, duration: Duration) {
@@ -48,6 +49,7 @@ impl Histogram {
         }
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.0.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.0.max_nanos.fetch_max(nanos, Ordering::Relaxed);
     }
 
     fn read(&self) -> (Vec<(f64, u64)>, u64, f64) {
@@ -66,9 +68,11 @@ impl Histogram {
     }
 
     /// Count, sum, and quantiles estimated as Prometheus' `histogram_quantile` does: linear within a bucket, and
-    /// the last bound for what exceeds it.
+    /// the last bound for what exceeds it. Unlike there the greatest observation is known, and no estimate is above it.
     pub(crate) fn summary(&self) -> Durations {
         let (buckets, count, sum_seconds) = self.read();
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let max = self.0.max_nanos.load(Ordering::Relaxed) as f64 / 1e9;
         let quantile = |q: f64| -> Option<f64> {
             if count == 0 {
                 return None;
@@ -84,7 +88,7 @@ impl Histogram {
                     return Some(if beyond {
                         lower
                     } else {
-                        lower + (upper - lower) * (rank - under) / (over - under)
+                        lower + (upper.min(max.max(lower)) - lower) * (rank - under) / (over - under)
                     });
                 }
                 below += in_bucket;
@@ -147,6 +151,16 @@ mod tests {
         let histogram = Histogram::new(PROCESS);
         histogram.observe(Duration::from_secs(3600));
         assert_eq!(histogram.summary().p99, Some(60.0));
+    }
+
+    #[test]
+    fn no_estimate_is_above_the_greatest_observation() {
+        let histogram = Histogram::new(END_TO_END);
+        for seconds in [100, 121, 130] {
+            histogram.observe(Duration::from_secs(seconds));
+        }
+        let p99 = histogram.summary().p99.unwrap();
+        assert!((120.0..=130.0).contains(&p99), "its bucket ends at 300 s");
     }
 
     #[test]
