@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use tokio::runtime::Handle;
 
@@ -61,27 +60,11 @@ impl Publisher {
         }
     }
 
-    /// Whether the broker refused this record for its size, which no waiting mends.
-    #[must_use]
-    pub fn is_too_large(unavailable: &Unavailable) -> bool {
-        unavailable.detail == KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge).to_string()
-    }
-
     /// [`publish`](Self::publish) from a plain thread.
     ///
     /// # Errors
     /// As `publish`.
     pub fn publish_blocking(&self, output: &Outgoing) -> Result<Position, Unavailable> {
         self.runtime.block_on(self.publish(output))
-    }
-
-    /// Waits until everything given to it is acknowledged.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when that takes longer than `timeout`.
-    pub fn flush(&self, timeout: Duration) -> Result<(), Unavailable> {
-        self.producer
-            .flush(timeout)
-            .map_err(|error| Unavailable { dependency: KAFKA, detail: error.to_string() })
     }
 }
