@@ -1,6 +1,7 @@
 //! The minimal lower layer protocol: frames on a byte stream (HL7 v2.9 appendix C, MLLP release 1).
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use memchr::{memchr, memchr2};
 
@@ -24,8 +25,7 @@ pub fn encode(message: &[u8]) -> Vec<u8> {
 ///
 /// Tolerated: a missing `\r` after the end block, and white space, NUL or empty frames between frames
 /// (keep-alives). Anything else between frames is one error, and the decoder goes on at the next start block.
-/// Memory is bounded by the limit plus what is pushed at once.
-#[derive(Debug)]
+/// Memory is bounded by the limit plus a multiple of what is pushed at once. `Debug` shows sizes, no content.
 pub struct Decoder {
     max_bytes: usize,
     state: State,
@@ -128,6 +128,16 @@ impl Decoder {
             State::Between | State::Skipping => Ok(()),
             State::Inside | State::Discarding => Err(Error::new(ErrorCode::FrameUnterminated, self.position)),
         }
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("state", &self.state)
+            .field("bytes", &self.frame.len())
+            .field("ready", &self.ready.len())
+            .finish_non_exhaustive()
     }
 }
 

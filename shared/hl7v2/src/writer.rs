@@ -1,8 +1,10 @@
 //! Writing messages.
 
+use std::fmt;
+
 use crate::{Delimiters, escape};
 
-/// Writes segments one field after another, each segment ended by `\r`.
+/// Writes segments one field after another, each segment ended by `\r`. `Debug` shows sizes, no content.
 ///
 /// ```
 /// # use wardstream_hl7v2 as hl7v2;
@@ -12,7 +14,7 @@ use crate::{Delimiters, escape};
 /// let bytes = writer.finish(); assert_eq!(bytes,
 /// b"MSH|^~\\&|LAB|NORTH|||||ADT^A01|42|P|2.5\rPID|1||7001^^^NORTH^MR||ROE^ANN \\T\\ CO\r");
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Writer {
     out: String,
     delimiters: Delimiters,
@@ -90,5 +92,11 @@ impl Writer {
     pub fn finish(mut self) -> Vec<u8> {
         self.out.push('\r');
         self.out.into_bytes()
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("bytes", &self.out.len()).finish_non_exhaustive()
     }
 }

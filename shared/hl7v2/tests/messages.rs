@@ -2,7 +2,7 @@
 
 use wardstream_hl7v2 as hl7v2;
 
-use hl7v2::{Error, ErrorCode, Limits, Message};
+use hl7v2::{Delimiters, Error, ErrorCode, Limits, Message, Writer, mllp};
 
 const GOOD: &str = "MSH|^~\\&|LAB|NORTH^2.16^ISO|EHR|WARD|20240506||ORU^R01^ORU_R01|77|P|2.5.1\r\
     PID|1||7001^^^NORTH^MR~9-9^^^SS||ROE^ANN||19700102|F\r\
@@ -222,11 +222,25 @@ fn other_delimiters_work() {
 fn debug_and_display_show_no_content() {
     let message = Message::parse(GOOD.as_bytes()).unwrap();
     let pid = message.segment("PID").unwrap();
-    let shown = format!("{message:?} {pid:?} {:?} {:?}", pid.field(5), pid.field(5).component(1));
-    assert!(!shown.contains("ROE") && !shown.contains("7001"), "{shown}");
-    for bad in [GOOD.replace("|77|", "||"), GOOD.replace("\rOBX", "\rROE"), GOOD.replace("ROE", "R\0E")] {
-        if let Err(error) = Message::parse(bad.as_bytes()) {
-            assert!(!format!("{error} {error:?}").contains("ANN"));
+    let mut writer = Writer::message(Delimiters::default());
+    writer.segment("PID").text("ROE");
+    let mut decoder = mllp::Decoder::new(100);
+    decoder.push(&mllp::encode(b"ROE"));
+    decoder.push(b"\x0BROE");
+    for shown in [
+        format!("{message:?}"),
+        format!("{pid:?} {:?} {:?}", pid.field(5), pid.field(5).component(1)),
+        format!("{writer:?}"),
+        format!("{decoder:?}"),
+    ] {
+        // The last is how a derived `Debug` would show bytes.
+        for content in ["ROE", "7001", "82, 79, 69"] {
+            assert!(!shown.contains(content), "{shown}");
         }
+    }
+    for bad in [GOOD.replace("|77|", "||"), GOOD.replace("\rPID", "\rROE ANN"), GOOD.replace("ROE", "R\0E")] {
+        let error = Message::parse(bad.as_bytes()).expect_err("damage is refused");
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("ANN") && !shown.contains("ROE"), "{shown}");
     }
 }
