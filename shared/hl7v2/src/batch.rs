@@ -93,9 +93,10 @@ impl<'b> Messages<'b> {
         let Some(found) = found else { return error(ErrorCode::TrailerUnexpected, None) };
         let separator = self.bytes.get(start + 3).copied().unwrap_or(b'|');
         let declared = self.bytes.get(start + 4..end)?.split(|b| *b == separator).next()?;
-        let declared = str::from_utf8(declared).ok()?.trim();
+        let declared = declared.trim_ascii();
+        let count = || str::from_utf8(declared).ok()?.parse().ok();
         // The count is optional (2.14.3.1); what is no number is reported as a wrong one.
-        if declared.is_empty() || declared.parse() == Ok(found.count) {
+        if declared.is_empty() || count() == Some(found.count) {
             return None;
         }
         error(code, Some(1))
@@ -137,6 +138,11 @@ impl<'b> Messages<'b> {
                 let first = !std::mem::replace(&mut self.stray, true);
                 first.then(|| Error::new(ErrorCode::ContentOutsideMessage, start))
             }
+            Line::FileHeader | Line::FileTrailer if self.batch.take().is_some() => {
+                // Come back to this line once the batch is closed.
+                self.at = start;
+                Some(Error::new(ErrorCode::BatchTrailerMissing, start))
+            }
             Line::FileHeader => {
                 let open = self.file.replace(Open { count: 0 });
                 open.map(|_| Error::new(ErrorCode::FileTrailerMissing, start))
@@ -151,11 +157,6 @@ impl<'b> Messages<'b> {
             Line::BatchTrailer => {
                 let found = self.batch.take();
                 self.trailer(start, end, found, ErrorCode::BatchCountMismatch)
-            }
-            Line::FileTrailer if self.batch.take().is_some() => {
-                // Come back to this line once the batch is closed.
-                self.at = start;
-                Some(Error::new(ErrorCode::BatchTrailerMissing, start))
             }
             Line::FileTrailer => {
                 let found = self.file.take();
@@ -233,6 +234,16 @@ mod tests {
         assert_eq!(run(&format!("FHS|^~\\&\rBHS|^~\\&\r{A}BTS|1\rFTS|3\r")), [ok(A), Err("HL7-202")]);
         assert_eq!(run(&format!("{A}BTS|1\r")), [ok(A), Err("HL7-205")]);
         assert_eq!(run(&format!("PID|1\rPV1|2\r{A}")), [Err("HL7-206"), ok(A)]);
+        // A new file closes the batch of the file before it.
+        let text = format!("FHS|^~\\&\rBHS|^~\\&\r{A}FHS|^~\\&\rBHS|^~\\&\r{B}BTS|1\rFTS|1\r");
+        assert_eq!(run(&text), [ok(A), Err("HL7-203"), Err("HL7-204"), ok(B)]);
+    }
+
+    #[test]
+    fn a_count_in_no_character_set_is_a_wrong_one() {
+        let text = [b"BHS|^~\\&\r", A.as_bytes(), b"BTS|\xFF\r"].concat();
+        let codes: Vec<_> = messages(&text).filter_map(Result::err).map(|e| e.code.code()).collect();
+        assert_eq!(codes, ["HL7-201"]);
     }
 
     #[test]

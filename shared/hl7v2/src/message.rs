@@ -76,8 +76,9 @@ impl<'a> Message<'a> {
     /// # Errors
     /// As [`Message::parse`].
     pub fn parse_with(bytes: &'a [u8], limits: &Limits) -> Result<Self, Error> {
-        if bytes.len() > limits.bytes.min(1 << 30) {
-            return Err(Error::new(ErrorCode::TooLarge, limits.bytes));
+        let limit = limits.bytes.min(1 << 30);
+        if bytes.len() > limit {
+            return Err(Error::new(ErrorCode::TooLarge, limit));
         }
         if matches!(bytes, [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..]) {
             return Err(Error::new(ErrorCode::EncodingUnsupported, 0));

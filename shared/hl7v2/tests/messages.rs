@@ -127,7 +127,8 @@ fn damage_is_refused_where_it_is() {
 #[test]
 fn limits_are_kept() {
     let limits = Limits { bytes: GOOD.len() - 1, segments: 100 };
-    assert_eq!(Message::parse_with(GOOD.as_bytes(), &limits).unwrap_err().code, ErrorCode::TooLarge);
+    let error = Message::parse_with(GOOD.as_bytes(), &limits).unwrap_err();
+    assert_eq!((error.code, error.offset), (ErrorCode::TooLarge, GOOD.len() - 1));
     let limits = Limits { segments: 3, ..Limits::default() };
     let error = Message::parse_with(GOOD.as_bytes(), &limits).unwrap_err();
     assert_eq!((error.code, error.segment_index), (ErrorCode::TooManySegments, Some(3)));
