@@ -51,6 +51,20 @@ pub(super) fn withheld(object: &mut Map<String, Value>) {
 const INLINE: [&str; 13] =
     ["b", "i", "u", "em", "strong", "span", "a", "font", "sub", "sup", "small", "code", "tt"];
 
+/// The entities of HTML 4.01, section 24.2.1, from U+00A0 to U+00FF. Names of people have them: an entity that stays breaks a name in pieces
+/// that no list has.
+const LATIN_1: [&str; 96] = [
+    "nbsp", "iexcl", "cent", "pound", "curren", "yen", "brvbar", "sect", "uml", "copy", "ordf", "laquo",
+    "not", "shy", "reg", "macr", "deg", "plusmn", "sup2", "sup3", "acute", "micro", "para", "middot",
+    "cedil", "sup1", "ordm", "raquo", "frac14", "frac12", "frac34", "iquest", "Agrave", "Aacute", "Acirc",
+    "Atilde", "Auml", "Aring", "AElig", "Ccedil", "Egrave", "Eacute", "Ecirc", "Euml", "Igrave", "Iacute",
+    "Icirc", "Iuml", "ETH", "Ntilde", "Ograve", "Oacute", "Ocirc", "Otilde", "Ouml", "times", "Oslash",
+    "Ugrave", "Uacute", "Ucirc", "Uuml", "Yacute", "THORN", "szlig", "agrave", "aacute", "acirc", "atilde",
+    "auml", "aring", "aelig", "ccedil", "egrave", "eacute", "ecirc", "euml", "igrave", "iacute", "icirc",
+    "iuml", "eth", "ntilde", "ograve", "oacute", "ocirc", "otilde", "ouml", "divide", "oslash", "ugrave",
+    "uacute", "ucirc", "uuml", "yacute", "thorn", "yuml",
+];
+
 /// The text of HTML: tags become breaks, comments, scripts and styles go, entities are decoded.
 pub(super) fn plain(html: &str) -> String {
     let lower = html.to_ascii_lowercase();
@@ -60,6 +74,11 @@ pub(super) fn plain(html: &str) -> String {
     while let Some(open) = lower[from..].find('<').map(|at| from + at) {
         decode(&html[from..open], &mut text);
         let tag = &lower[open..];
+        if !tag[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?')) {
+            text.push('<');
+            from = open + 1;
+            continue;
+        }
         let end = if tag.starts_with("<!--") {
             "-->"
         } else if tag.starts_with("<script") {
@@ -86,28 +105,12 @@ pub(super) fn plain(html: &str) -> String {
 fn decode(escaped: &str, text: &mut String) {
     let mut rest = escaped;
     while let Some(at) = rest.find('&') {
-        text.push_str(&rest[..at]);
+        text.extend(rest[..at].chars().filter_map(visible));
         rest = &rest[at..];
         let entity = rest.find(';').filter(|end| *end <= 10).map(|end| &rest[1..end]);
-        let decoded = entity.and_then(|entity| match entity {
-            "amp" => Some('&'),
-            "lt" => Some('<'),
-            "gt" => Some('>'),
-            "quot" => Some('"'),
-            "apos" => Some('\''),
-            "nbsp" => Some(' '),
-            _ => {
-                let number = entity.strip_prefix('#')?;
-                let code = match number.strip_prefix(['x', 'X']) {
-                    Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                    None => number.parse().ok()?,
-                };
-                char::from_u32(code)
-            }
-        });
-        match (decoded, entity) {
+        match (entity.and_then(character), entity) {
             (Some(c), Some(entity)) => {
-                text.push(c);
+                text.extend(visible(c));
                 rest = &rest[entity.len() + 2..];
             }
             _ => {
@@ -116,7 +119,52 @@ fn decode(escaped: &str, text: &mut String) {
             }
         }
     }
-    text.push_str(rest);
+    text.extend(rest.chars().filter_map(visible));
+}
+
+/// The character of an entity or a character reference, given without `&` and `;`.
+fn character(entity: &str) -> Option<char> {
+    if let Some(number) = entity.strip_prefix('#') {
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+            None => number.parse().ok()?,
+        };
+        return char::from_u32(code);
+    }
+    let named = match entity {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        "lsquo" => '‘',
+        "rsquo" => '’',
+        "ldquo" => '“',
+        "rdquo" => '”',
+        "ndash" => '–',
+        "mdash" => '—',
+        "OElig" => 'Œ',
+        "oelig" => 'œ',
+        "Scaron" => 'Š',
+        "scaron" => 'š',
+        "Yuml" => 'Ÿ',
+        _ => (0xA0..)
+            .zip(LATIN_1)
+            .find(|(_, name)| *name == entity)
+            .and_then(|(code, _)| char::from_u32(code))?,
+    };
+    Some(named)
+}
+
+/// A character as it is seen: soft hyphens and zero-width characters, which would break a name in two, are not.
+fn visible(c: char) -> Option<char> {
+    match c {
+        '\u{a0}' => Some(' '),
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => None,
+        '\n' | '\r' | '\t' => Some(c),
+        c if c.is_control() => None,
+        c => Some(c),
+    }
 }
 
 /// Paragraphs of a narrative (FHIR R4, section 2.4.1).
@@ -154,11 +202,29 @@ mod tests {
 
     #[test]
     fn html_becomes_lines() {
-        let html = "<div><p>Mr&#46; A &amp; B</p><!-- C --><script>D</script><br/>E&nbsp;&unknown; F</div><";
+        let html = "<div><p>Mr&#46; A &amp; B</p><!-- C --><script>D</script><br/>E&nbsp;&unknown; F</div><p";
         assert_eq!(plain(html), "Mr. A & B\nE &unknown; F");
         assert_eq!(
             narrative("a<b\nc"),
             "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>a&lt;b</p><p>c</p></div>"
         );
+    }
+
+    #[test]
+    fn entities_do_not_break_words() {
+        assert_eq!(
+            plain("Mu&ntilde;oz &Aacute;lvarez &yuml; D&#8217;Arcy O&rsquo;Neil"),
+            "Muñoz Álvarez ÿ D’Arcy O’Neil"
+        );
+        assert_eq!(
+            plain("Ko&shy;wal&#8203;ski Ko\u{ad}wal\u{200b}ski &#0;x&#xA0;y"),
+            "Kowalski Kowalski x y"
+        );
+        assert_eq!(plain("95&deg; &plusmn;&nbsp;2"), "95° ± 2");
+    }
+
+    #[test]
+    fn a_sign_that_starts_no_tag_is_text() {
+        assert_eq!(plain("<p>SpO2 < 90 and K <5, x<b>y</b> <"), "SpO2 < 90 and K <5, xy <");
     }
 }
