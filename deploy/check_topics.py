@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-KEEP = {"week": "7", "month": "30", "Retention::Compacted": "compact"}
+KEEP = {"week": "7", "month": "30", "year": "365", "Retention::Compacted": "compact"}
 
 
 def declared(source):
@@ -15,14 +15,18 @@ def declared(source):
         name: ("1" if partitions == "1" else "$partitions", KEEP.get(keep, keep))
         for name, partitions, keep in re.findall(r'\btopic\(\s*"([^"]+)",\s*(\w+),\s*([\w:]+),', source)
     }
+    constants = dict(re.findall(r'(\w+): &str = "([^"]+)"', source))
+    for constant, partitions, keep in re.findall(r"\btopic\(\s*([A-Z_]+),\s*(\w+),\s*([\w:]+),", source):
+        found[constants[constant]] = ("1" if partitions == "1" else "$partitions", KEEP.get(keep, keep))
     stages = re.search(r"STAGES: \[&str; \d+\] = \[([^\]]*)\]", source)
-    suffix = re.search(r'DEAD_LETTER_SUFFIX: &str = "([^"]+)"', source)
-    keep = re.search(r"topic\(&dead_letter_topic\(stage\), partitions, (\w+),", source)
-    if stages and suffix and keep:
-        for stage in re.findall(r'"([^"]+)"', stages.group(1)):
-            found[stage + suffix.group(1)] = ("$partitions", KEEP.get(keep.group(1), keep.group(1)))
-    else:
-        print("cannot find the dead-letter topics in the contracts")
+    for kind in ("dead_letter", "parked"):
+        keep = re.search(rf"topic\(&{kind}_topic\(stage\), partitions, (\w+),", source)
+        if stages and keep:
+            for stage in re.findall(r'"([^"]+)"', stages.group(1)):
+                name = stage + constants[f"{kind.upper()}_SUFFIX"]
+                found[name] = ("$partitions", KEEP.get(keep.group(1), keep.group(1)))
+        else:
+            print(f"cannot find the {kind} topics in the contracts")
     return found
 
 

@@ -21,12 +21,19 @@ notification.sent $partitions 30
 notification.ledger $partitions compact
 line.dropped $partitions 30
 audit.manifests 1 30
+dead-letters.replayed 1 compact
 ingest.dead-letter $partitions 30
 validate.dead-letter $partitions 30
 redact.dead-letter $partitions 30
 classify.dead-letter $partitions 30
 summarize.dead-letter $partitions 30
 notify.dead-letter $partitions 30
+ingest.parked $partitions 365
+validate.parked $partitions 365
+redact.parked $partitions 365
+classify.parked $partitions 365
+summarize.parked $partitions 365
+notify.parked $partitions 365
 "
 
 # kafka-topics.sh --create takes one topic; a JVM for each is slow, so four run at a time.

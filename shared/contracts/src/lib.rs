@@ -15,9 +15,12 @@ pub use events::{
 };
 pub use ids::EventId;
 pub use records::{
-    AuditManifest, DeadLetter, Dropped, Header, IdentityVault, NotificationLedger, NotificationSent,
+    AuditManifest, DeadLetter, Dropped, Header, IdentityVault, NotificationLedger, NotificationSent, Replayed,
 };
-pub use topics::{DEAD_LETTER_SUFFIX, Record, Retention, STAGES, Topic, dead_letter_topic, subjects, topics};
+pub use topics::{
+    DEAD_LETTER_SUFFIX, PARKED_SUFFIX, REPLAYED, Record, Retention, STAGES, Topic, dead_letter_topic, inputs,
+    parked_topic, subjects, topics,
+};
 
 /// Names of the record headers that the line writes. Values are ASCII and never carry an identifier.
 pub mod headers {
@@ -39,4 +42,11 @@ pub mod headers {
     pub const TRACEPARENT: &str = "traceparent";
     /// Error code of a dead letter.
     pub const ERROR_CODE: &str = "ws-error-code";
+    /// Topic of the dead letter or parked record that a record was replayed from. Such a record has no source
+    /// headers: it begins anew at the position where it was written, out of its former order.
+    pub const REPLAY_TOPIC: &str = "ws-replay-topic";
+    /// Partition of that letter.
+    pub const REPLAY_PARTITION: &str = "ws-replay-partition";
+    /// Offset of that letter.
+    pub const REPLAY_OFFSET: &str = "ws-replay-offset";
 }

@@ -101,6 +101,22 @@ pub struct DeadLetter {
     pub failed_at: i64,
 }
 
+/// `dead-letters.replayed`: a dead letter or a parked record that went back to the topic it came from. The key is
+/// `<topic>/<partition>/<offset>` of the letter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replayed {
+    /// Topic, partition and offset of the letter, as in the key.
+    pub letter: String,
+    /// UUID of the event.
+    pub event_id: String,
+    /// When it failed, as in the letter: a topic that was made anew counts its offsets from zero again.
+    pub failed_at: i64,
+    /// Topic that it went back to.
+    pub source_topic: String,
+    /// Milliseconds since the epoch.
+    pub replayed_at: i64,
+}
+
 /// `line.dropped`: an input that a stage let go on purpose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::{
     AuditManifest, DeadLetter, Dropped, FhirDeidentified, FhirReceived, FhirValidated, IdentityVault,
-    NotificationLedger, NotificationSent, TriageClassified, TriageSummarized,
+    NotificationLedger, NotificationSent, Replayed, TriageClassified, TriageSummarized,
 };
 
 /// The stages that consume, transform and produce, in the order of the line.
@@ -15,6 +15,32 @@ pub const DEAD_LETTER_SUFFIX: &str = ".dead-letter";
 #[must_use]
 pub fn dead_letter_topic(stage: &str) -> String {
     format!("{stage}{DEAD_LETTER_SUFFIX}")
+}
+
+/// What follows a stage's name in the name of the topic that holds its parked records.
+pub const PARKED_SUFFIX: &str = ".parked";
+
+/// Name of the topic with the records that a stage set aside because an earlier one of their key keeps failing.
+#[must_use]
+pub fn parked_topic(stage: &str) -> String {
+    format!("{stage}{PARKED_SUFFIX}")
+}
+
+/// Topic with the dead letters and parked records that went back to where they came from.
+pub const REPLAYED: &str = "dead-letters.replayed";
+
+/// The topics that a stage consumes. A feed may also have a topic of its own, `hl7.feed.<name>`.
+#[must_use]
+pub fn inputs(stage: &str) -> &'static [&'static str] {
+    match stage {
+        "ingest" => &["hl7.raw"],
+        "validate" => &["fhir.received"],
+        "redact" => &["fhir.validated"],
+        "classify" => &["fhir.deidentified"],
+        "summarize" => &["triage.classified"],
+        "notify" => &["triage.summarized"],
+        _ => &[],
+    }
 }
 
 /// A value type of a topic, with its Avro schema.
@@ -43,6 +69,7 @@ records! {
     DeadLetter => "dead-letter",
     Dropped => "line.dropped",
     AuditManifest => "audit.manifests",
+    Replayed => "dead-letters.replayed",
 }
 
 /// How long a topic keeps its records in Kafka. The WORM log keeps them for years.
@@ -78,6 +105,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub fn topics(partitions: i32) -> Vec<Topic> {
     let week = Retention::For(DAY * 7);
     let month = Retention::For(DAY * 30);
+    let year = Retention::For(DAY * 365);
     let topic = |name: &str, partitions, retention, owner, phi, schema| Topic {
         name: name.to_owned(),
         partitions,
@@ -112,10 +140,17 @@ pub fn topics(partitions: i32) -> Vec<Topic> {
         ),
         topic("line.dropped", partitions, month, "every stage", false, Some(Dropped::SCHEMA)),
         topic("audit.manifests", 1, month, "audit", false, Some(AuditManifest::SCHEMA)),
+        topic(REPLAYED, 1, Retention::Compacted, "operators", false, Some(Replayed::SCHEMA)),
     ];
     all.extend(STAGES.map(|stage| {
         topic(&dead_letter_topic(stage), partitions, month, stage, true, Some(DeadLetter::SCHEMA))
     }));
+    // They wait for a person, and nothing else holds the order of their keys.
+    all.extend(
+        STAGES.map(|stage| {
+            topic(&parked_topic(stage), partitions, year, stage, true, Some(DeadLetter::SCHEMA))
+        }),
+    );
     all
 }
 
@@ -246,6 +281,13 @@ mod tests {
             source_partition: 0,
             source_offset: 1,
         });
+        round_trip(&Replayed {
+            letter: text(),
+            event_id: text(),
+            failed_at: 1,
+            source_topic: text(),
+            replayed_at: 2,
+        });
         round_trip(&AuditManifest {
             topic: text(),
             partition: 0,
@@ -282,6 +324,9 @@ mod tests {
         assert_eq!(names.len(), all.len());
         for stage in STAGES {
             assert!(names.contains(dead_letter_topic(stage).as_str()));
+            assert!(names.contains(parked_topic(stage).as_str()));
+            assert!(!inputs(stage).is_empty());
+            assert!(inputs(stage).iter().all(|input| names.contains(input)));
         }
     }
 
