@@ -1,15 +1,16 @@
 //! Proof from lineage headers that every input has exactly one fate.
 //!
-//! Feed it every record of every topic, in any order between topics, and it tells which inputs have no fate (lost, or
-//! still on their way), which have two, and which outputs are there twice. Pure: it knows nothing of Kafka.
+//! Feed it every record of every topic, each partition in the order of its offsets, and it tells which inputs have no fate
+//! (lost, or still on their way), which have two, and which outputs are there twice. Pure: it knows nothing of Kafka.
 //!
-//! Memory is bounded: far behind the newest input of a partition only the count of what is settled is kept.
+//! Far behind the newest input of a partition, inputs with a fate are only counted: memory grows with what has none.
 
 use std::collections::BTreeMap;
 
-use contracts::{DEAD_LETTER_SUFFIX, STAGES};
+use contracts::{DEAD_LETTER_SUFFIX, PARKED_SUFFIX, STAGES};
 
-/// Inputs of one partition whose fates are kept in detail; older ones are settled and only counted.
+/// Inputs of one partition that are kept one by one. Older ones that have their fate are settled: a further output of such
+/// an input counts as there twice.
 const OPEN: usize = 100_000;
 
 /// What a record's lineage headers say: the input it was made from, and its place among that input's outputs.
@@ -30,6 +31,7 @@ pub struct Lineage<'a> {
 enum Kind {
     Emitted,
     DeadLettered,
+    Parked,
     Dropped,
 }
 
@@ -47,9 +49,11 @@ struct Input {
 #[derive(Debug, Default)]
 struct Partition {
     open: BTreeMap<i64, Input>,
+    /// Inputs at or below `settled_to` without a whole fate.
+    unsettled: BTreeMap<i64, Input>,
     settled: StageVerdict,
-    /// First offset that is not settled.
-    floor: i64,
+    /// Last offset that left `open`.
+    settled_to: Option<i64>,
 }
 
 /// The books of the whole line.
@@ -67,9 +71,11 @@ pub struct StageVerdict {
     pub emitted: u64,
     /// Inputs in the dead-letter topic.
     pub dead_lettered: u64,
+    /// Inputs set aside because an earlier one of their key keeps failing.
+    pub parked: u64,
     /// Inputs let go on purpose.
     pub dropped: u64,
-    /// Inputs without a fate: lost, or still on their way while the line runs.
+    /// Inputs without a fate or with a gap among their outputs: lost, or still on their way while the line runs.
     pub missing: u64,
     /// Outputs that are there more than once.
     pub duplicated: u64,
@@ -100,19 +106,13 @@ impl Books {
     pub fn enter(&mut self, topic: &str, partition: i32, offset: i64, lineage: Option<&Lineage<'_>>) {
         if reader(topic).is_some() {
             let book = self.partition(topic, partition);
-            if offset >= book.floor {
+            if book.settled_to.is_none_or(|settled| offset > settled) {
                 book.open.entry(offset).or_default().there = true;
-                book.settle();
+                book.settle(offset);
             }
         }
-        if let Some(lineage) = lineage {
-            let kind = kind(topic);
-            let book = self.partition(lineage.topic, lineage.partition);
-            if lineage.offset < book.floor {
-                book.settled.duplicated += 1;
-                return;
-            }
-            book.open.entry(lineage.offset).or_default().output(kind, lineage.index);
+        if let Some(lineage) = lineage.filter(|lineage| reader(lineage.topic).is_some()) {
+            self.partition(lineage.topic, lineage.partition).output(lineage, kind(topic));
         }
     }
 
@@ -128,7 +128,7 @@ impl Books {
             let Some(stage) = reader(topic) else { continue };
             let verdict = stages.entry(stage).or_default();
             verdict.add(&book.settled);
-            for (offset, input) in &book.open {
+            for (offset, input) in book.unsettled.iter().chain(&book.open) {
                 let counts = input.counts();
                 if counts.missing > 0 && verdict.first_missing.len() < NAMED {
                     verdict.first_missing.push((topic.clone(), *partition, *offset));
@@ -146,6 +146,7 @@ impl StageVerdict {
         self.inputs += counts.inputs;
         self.emitted += counts.emitted;
         self.dead_lettered += counts.dead_lettered;
+        self.parked += counts.parked;
         self.dropped += counts.dropped;
         self.missing += counts.missing;
         self.duplicated += counts.duplicated;
@@ -154,12 +155,36 @@ impl StageVerdict {
 }
 
 impl Partition {
-    fn settle(&mut self) {
+    fn output(&mut self, lineage: &Lineage<'_>, kind: Kind) {
+        let offset = lineage.offset;
+        if self.settled_to.is_none_or(|settled| offset > settled) {
+            self.open.entry(offset).or_default().output(kind, lineage.index);
+        } else if let Some(input) = self.unsettled.get_mut(&offset) {
+            input.output(kind, lineage.index);
+            if input.counts().is_conserved() {
+                let counts = input.counts();
+                self.unsettled.remove(&offset);
+                self.settled.add(&counts);
+            }
+        } else {
+            self.settled.duplicated += 1;
+        }
+    }
+
+    /// Makes room. Outputs may be read long before their inputs, which come in order: nothing beyond `newest` is final.
+    fn settle(&mut self, newest: i64) {
         while self.open.len() > OPEN {
-            let Some((offset, input)) = self.open.pop_first() else { return };
+            let Some(oldest) = self.open.first_entry().filter(|oldest| *oldest.key() <= newest) else {
+                return;
+            };
+            let (offset, input) = oldest.remove_entry();
+            self.settled_to = Some(offset);
             let counts = input.counts();
-            self.floor = offset + 1;
-            self.settled.add(&counts);
+            if counts.is_conserved() {
+                self.settled.add(&counts);
+            } else {
+                self.unsettled.insert(offset, input);
+            }
         }
     }
 }
@@ -186,6 +211,7 @@ impl Input {
             inputs: u64::from(self.there),
             emitted: is(Kind::Emitted),
             dead_lettered: is(Kind::DeadLettered),
+            parked: is(Kind::Parked),
             dropped: is(Kind::Dropped),
             missing: u64::from(self.there && (self.kind.is_none() || !whole)),
             duplicated: self.duplicates,
@@ -213,6 +239,8 @@ fn reader(topic: &str) -> Option<&'static str> {
 fn kind(topic: &str) -> Kind {
     if topic.ends_with(DEAD_LETTER_SUFFIX) {
         Kind::DeadLettered
+    } else if topic.ends_with(PARKED_SUFFIX) {
+        Kind::Parked
     } else if topic == "line.dropped" {
         Kind::Dropped
     } else {
@@ -274,6 +302,34 @@ mod tests {
         assert_eq!(orphan.verdict()["redact"].conflicting, 1);
     }
 
+    /// A replay is an input of its own: without lineage, at a position of its own, with a fate of its own.
+    #[test]
+    fn a_replayed_letter_has_a_second_input_and_each_has_one_fate() {
+        let mut books = Books::new();
+        books.enter("fhir.validated", 0, 0, Some(&Lineage { topic: "fhir.received", ..from(0, 0) }));
+        books.enter("redact.dead-letter", 0, 0, Some(&from(0, 0)));
+        books.enter("dead-letters.replayed", 0, 0, None);
+        books.enter("fhir.validated", 0, 1, None);
+        assert_eq!(books.verdict()["redact"].missing, 1, "the replay has no fate yet");
+        books.enter("fhir.deidentified", 0, 0, Some(&from(1, 0)));
+        let verdict = books.verdict().remove("redact").unwrap();
+        assert!(verdict.is_conserved(), "{verdict:?}");
+        assert_eq!((verdict.inputs, verdict.emitted, verdict.dead_lettered), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_parked_record_has_a_fate() {
+        let mut books = books();
+        for offset in [3, 4] {
+            books.enter("redact.parked", 0, offset, Some(&from(offset, 0)));
+        }
+        let verdict = books.verdict().remove("redact").unwrap();
+        assert!(verdict.is_conserved(), "{verdict:?}");
+        assert_eq!(verdict.parked, 2);
+        books.enter("redact.dead-letter", 0, 9, Some(&from(3, 0)));
+        assert_eq!(books.verdict()["redact"].conflicting, 1);
+    }
+
     #[test]
     fn settled_inputs_are_counted_and_their_repetition_found() {
         let mut books = Books::new();
@@ -287,5 +343,50 @@ mod tests {
         assert!(verdict.is_conserved());
         books.enter("fhir.deidentified", 0, inputs, Some(&from(3, 0)));
         assert_eq!(books.verdict()["redact"].duplicated, 1);
+    }
+    #[test]
+    fn topics_are_read_in_any_order() {
+        let inputs = OPEN as i64 + 10;
+        let input = |books: &mut Books, offset| books.enter("fhir.validated", 0, offset, None);
+        let output = |books: &mut Books, offset| {
+            books.enter("fhir.deidentified", 0, offset, Some(&from(offset, 0)));
+        };
+        for order in [[input as fn(&mut Books, i64), output], [output, input]] {
+            let mut books = Books::new();
+            for enter in order {
+                (0..inputs).for_each(|offset| enter(&mut books, offset));
+            }
+            let verdict = books.verdict().remove("redact").unwrap();
+            assert_eq!((verdict.inputs, verdict.emitted), (inputs as u64, inputs as u64));
+            assert!(verdict.is_conserved(), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn an_old_input_without_a_fate_stays_named() {
+        let mut books = Books::new();
+        for offset in 0..OPEN as i64 + 10 {
+            books.enter("fhir.validated", 0, offset, None);
+            if offset != 3 {
+                books.enter("fhir.deidentified", 0, offset, Some(&from(offset, 0)));
+            }
+        }
+        let verdict = books.verdict().remove("redact").unwrap();
+        assert_eq!((verdict.missing, verdict.duplicated), (1, 0));
+        assert_eq!(verdict.first_missing, [("fhir.validated".to_owned(), 0, 3)]);
+    }
+
+    #[test]
+    fn a_lineage_that_cannot_be_is_a_conflict_and_one_of_no_stage_is_nothing() {
+        let mut books = Books::new();
+        for offset in [i64::MIN, -1, i64::MAX] {
+            books.enter("fhir.deidentified", 0, 0, Some(&from(offset, 0)));
+        }
+        books.enter("fhir.validated", 0, 0, None);
+        assert_eq!(books.verdict()["redact"].conflicting, 3);
+        let nowhere = Lineage { topic: "nowhere", ..from(0, 0) };
+        let mut books = Books::new();
+        books.enter("fhir.deidentified", 0, 0, Some(&nowhere));
+        assert!(!books.partitions.contains_key(&("nowhere".to_owned(), 0)));
     }
 }
