@@ -155,3 +155,18 @@ fn a_merge_links_both_patients() {
     assert_eq!(patients[1]["link"][0]["type"], "replaced-by");
     assert_eq!(patients[1]["active"], false);
 }
+
+#[test]
+fn an_employer_is_not_an_emergency_contact() {
+    for (sent, last) in [("EMR", ("v2-0131", "E")), ("EMC", ("v2-0131", "C")), ("EME", ("v2-0063", "EME"))] {
+        let bundle = converted(&ADT.replace("|SPO^Spouse^HL70063|", &format!("|{sent}^^HL70063|"))).bundle;
+        let codings = resources(&bundle, "RelatedPerson")[0]["relationship"][0]["coding"].clone();
+        let coding = codings.as_array().and_then(|codings| codings.last()).expect("a coding");
+        let system = format!("http://terminology.hl7.org/CodeSystem/{}", last.0);
+        assert_eq!(
+            (&coding["system"], &coding["code"]),
+            (&Value::from(system), &Value::from(last.1)),
+            "{sent}"
+        );
+    }
+}
