@@ -1,6 +1,7 @@
 //! One message to one Bundle.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use hl7v2::Message;
 use jiff::tz::TimeZone;
@@ -36,8 +37,8 @@ impl Default for Options {
     }
 }
 
-/// A converted message.
-#[derive(Debug, Clone, PartialEq)]
+/// A converted message. `Debug` shows sizes, no content.
+#[derive(Clone, PartialEq)]
 pub struct Conversion {
     /// A FHIR R4 `Bundle` of type `message`, its `MessageHeader` first.
     ///
@@ -54,6 +55,17 @@ pub struct Conversion {
     pub control_id: String,
     /// MSH-4.1, else MSH-4.2.
     pub facility: String,
+}
+
+impl fmt::Debug for Conversion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = self.bundle.get("entry").and_then(Value::as_array).map_or(0, Vec::len);
+        f.debug_struct("Conversion")
+            .field("message_type", &self.message_type)
+            .field("entries", &entries)
+            .field("unmapped", &self.unmapped)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Converts a message.

@@ -1,9 +1,11 @@
 //! Whom a message is about.
 
+use std::fmt;
+
 use hl7v2::Message;
 
-/// The identifier that keeps a patient's events together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The identifier that keeps a patient's events together. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PatientIdentity {
     /// Who assigned the identifier: CX.4, its universal id before its name; else the sending facility.
     pub authority: String,
@@ -31,4 +33,10 @@ pub fn patient_identity(message: &Message<'_>) -> Option<PatientIdentity> {
             .map_or_else(|| message.sending_facility().trim().to_owned(), |t| t.trim().to_owned()),
         identifier: chosen.component(1).text().trim().to_owned(),
     })
+}
+
+impl fmt::Debug for PatientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PatientIdentity").finish_non_exhaustive()
+    }
 }

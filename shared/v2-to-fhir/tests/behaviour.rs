@@ -170,3 +170,12 @@ fn an_employer_is_not_an_emergency_contact() {
         );
     }
 }
+
+#[test]
+fn debug_shows_no_content() {
+    let conversion = converted(ADT);
+    let shown = format!("{conversion:?} {:?}", conversion.patient);
+    for content in ["Testperson", "700123", "NORTHFIELD", conversion.control_id.as_str()] {
+        assert!(!shown.contains(content), "{shown}");
+    }
+}
