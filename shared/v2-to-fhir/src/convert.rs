@@ -42,8 +42,8 @@ impl Default for Options {
 pub struct Conversion {
     /// A FHIR R4 `Bundle` of type `message`, its `MessageHeader` first.
     ///
-    /// Where a zone had to be assumed for times without an offset, `MessageHeader.meta.tag` holds the zone's name as
-    /// a code of `https://github.com/wardstream/wardstream/CodeSystem/assumed-time-zone`.
+    /// Where a zone had to be assumed for times without an offset, `MessageHeader.meta.tag` holds the zone's IANA
+    /// name (its offset, if it has no name) as a code of `https://github.com/wardstream/wardstream/CodeSystem/assumed-time-zone`.
     pub bundle: Value,
     /// Every valued field that the bundle does not hold.
     pub unmapped: Vec<Unmapped>,
@@ -98,7 +98,7 @@ pub fn convert(message: &Message<'_>, options: &Options) -> Result<Conversion, E
     }
     let facility = facility(message);
     let zones = zones(message, options, &facility);
-    let zone_name = zones.zone.iana_name().map_or_else(|| "UTC".to_owned(), str::to_owned);
+    let zone_name = zone_name(&zones.zone);
     let mut engine = Engine::new(message, tables, zones, facility.clone());
     let unexpected = walk::walk(&mut engine, map);
     let sent = message.segment("MSH").and_then(|msh| Stamp::parse(&msh.field(7).text()));
@@ -154,6 +154,12 @@ fn zones(message: &Message<'_>, options: &Options, facility: &str) -> Zones {
     let sent = message.segment("MSH").and_then(|msh| Stamp::parse(&msh.field(7).text()));
     let zone = options.facility_zones.get(facility).unwrap_or(&options.default_zone);
     Zones { message_offset: sent.and_then(|s| s.offset()), zone: zone.clone(), assumed: false }
+}
+
+/// The IANA name, else the offset (`-05`), else `unknown`.
+fn zone_name(zone: &TimeZone) -> String {
+    let offset = || zone.to_fixed_offset().map_or_else(|_| "unknown".to_owned(), |offset| offset.to_string());
+    zone.iana_name().map_or_else(offset, str::to_owned)
 }
 
 /// What MessageHeader says about the message as a whole.
