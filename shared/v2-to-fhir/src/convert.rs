@@ -251,6 +251,10 @@ fn unmapped(engine: &Engine<'_>, used: &[Vec<u64>], unexpected: &[usize]) -> Vec
                 continue;
             }
             if mask == u64::MAX {
+                // A field that counts as a whole may repeat, and one of its repetitions have no FHIR form.
+                if engine.refused.contains(&(index, n, Reason::InvalidValue)) {
+                    push(format!("{name}-{n}"), Reason::InvalidValue);
+                }
                 continue;
             }
             let mut missed = 0_u64;

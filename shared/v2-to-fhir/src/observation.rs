@@ -103,17 +103,19 @@ fn typed(
 ) -> Option<(&'static str, Value)> {
     let text = || primitive::string(&value.full_text()).map(|text| ("valueString", Value::from(text)));
     match kind {
-        "NM" | "SI" | "MO" => match number::compared(&value.text()) {
+        "NM" | "SI" => match number::compared(&value.text()) {
             Some((comparator, number)) => Some(("valueQuantity", quantity(comparator, number, unit))),
             // Laboratories send words in numeric results; the word is the result.
             None => text(),
         },
         "SN" => structured(value, unit).or_else(text),
-        "CQ" => {
-            let (comparator, number) = number::compared(&value.child(1).text())?;
-            let unit = concept::unit(engine, value.child(2));
-            Some(("valueQuantity", quantity(comparator, number, &unit)))
-        }
+        "CQ" => match number::compared(&value.child(1).text()) {
+            Some((comparator, number)) => {
+                let unit = concept::unit(engine, value.child(2));
+                Some(("valueQuantity", quantity(comparator, number, &unit)))
+            }
+            None => text(),
+        },
         "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => {
             let mut used = 0;
             concept::codeable(engine, value, None, None, &mut used).map(|v| ("valueCodeableConcept", v))
@@ -143,7 +145,7 @@ fn typed(
             let attachment = attachment(value, &mut used)?;
             Some(("extension", json!({"url": ATTACHMENT, "valueAttachment": attachment})))
         }
-        "XCN" | "XPN" | "PN" | "CN" | "XON" | "XAD" | "XTN" | "CX" | "EI" | "HD" | "PL" => {
+        "XCN" | "XPN" | "PN" | "CN" | "XON" | "XAD" | "XTN" | "CX" | "EI" | "HD" | "PL" | "MO" => {
             let parts: Vec<_> = (1..=20).filter_map(|n| primitive::string(&value.child(n).text())).collect();
             (!parts.is_empty()).then(|| ("valueString", Value::from(parts.join(" "))))
         }

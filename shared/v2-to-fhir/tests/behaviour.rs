@@ -188,3 +188,23 @@ fn a_fixed_offset_that_was_assumed_is_named() {
     let assumed = tags.as_array().into_iter().flatten().find(|t| t.to_string().contains("assumed"));
     assert_eq!(assumed.map(|t| t["code"].clone()), Some(Value::from("-05")));
 }
+
+#[test]
+fn each_value_of_a_result_is_in_the_bundle_or_listed() {
+    let values = |kind: &str, value: &str| {
+        let base = &ORU[..ORU.find("\nOBX").expect("a result")];
+        converted(&format!("{base}\nOBX|1|{kind}|1^a^L||{value}|mg||||F\n"))
+    };
+    let conversion = values("ED", "^text^plain^A^one~^text^plain^Base64^!");
+    assert_eq!(
+        resources(&conversion.bundle, "Observation")[0]["component"].as_array().map(Vec::len),
+        Some(1)
+    );
+    assert!(conversion.unmapped.iter().any(|u| u.path == "OBX-5" && u.reason == Reason::InvalidValue));
+    let whole = values("ED", "^text^plain^A^one~^text^plain^A^two");
+    assert!(!whole.unmapped.iter().any(|u| u.path.starts_with("OBX-5")));
+    for (kind, value, text) in [("CQ", "trace", "trace"), ("MO", "12.50^USD", "12.50 USD")] {
+        let bundle = values(kind, value).bundle;
+        assert_eq!(resources(&bundle, "Observation")[0]["valueString"], text, "{kind}");
+    }
+}
