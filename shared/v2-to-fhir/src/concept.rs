@@ -83,7 +83,10 @@ pub(crate) fn codeable(
         if let Some(concept) = map.and_then(|map| translation(map, &coding)) {
             translated.push(concept.coding());
         }
-        codings.push(Value::Object(coding));
+        let coding = Value::Object(coding);
+        if !codings.contains(&coding) {
+            codings.push(coding);
+        }
     }
     for coding in translated {
         let same = |held: &Value| {

@@ -208,3 +208,14 @@ fn each_value_of_a_result_is_in_the_bundle_or_listed() {
         assert_eq!(resources(&bundle, "Observation")[0]["valueString"], text, "{kind}");
     }
 }
+
+#[test]
+fn a_coding_sent_twice_is_written_once() {
+    let bundle = converted(&ORU.replace("14749-6^", "14749-6^Glucose^LN^14749-6^")).bundle;
+    let codes: Vec<_> =
+        resources(&bundle, "Observation").iter().map(|o| o["code"]["coding"].clone()).collect();
+    assert!(codes.iter().any(|c| c[0]["code"] == "14749-6"));
+    let doubled =
+        |c: &Value| c.as_array().is_some_and(|c| c.iter().enumerate().any(|(n, x)| c[..n].contains(x)));
+    assert!(!codes.iter().any(doubled), "{codes:?}");
+}
