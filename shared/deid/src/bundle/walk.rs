@@ -161,7 +161,7 @@ impl<'w> Walk<'w> {
                     None => None,
                 },
                 Treatment::Resource => self.resource(object)?,
-                Treatment::Reference => self.reference(object),
+                Treatment::Reference => self.reference(object)?,
                 Treatment::Identifier => self.identifier(object, false)?,
                 Treatment::PatientIdentifier => self.identifier(object, true)?,
                 Treatment::Quantity => self.quantity(object),
@@ -296,7 +296,7 @@ impl<'w> Walk<'w> {
         identity::uuid(self.redactor, &format!("#/{id}"))
     }
 
-    fn reference(&mut self, reference: &Map<String, Value>) -> Option<Value> {
+    fn reference(&mut self, reference: &Map<String, Value>) -> Result<Option<Value>, Error> {
         let mut kept = Map::new();
         if let Some(target) = reference.get("reference").and_then(Value::as_str) {
             kept.insert("reference".into(), json!(self.url(target)));
@@ -309,7 +309,7 @@ impl<'w> Walk<'w> {
             kept.insert("type".into(), json!(name));
         }
         if let Some(identifier) = reference.get("identifier").and_then(Value::as_object)
-            && let Ok(Some(identifier)) = self.identifier(identifier, false)
+            && let Some(identifier) = self.identifier(identifier, false)?
         {
             kept.insert("identifier".into(), identifier);
         }
@@ -332,7 +332,7 @@ impl<'w> Walk<'w> {
                 kept.insert("display".into(), json!(self.tags.tag(kind, display)));
             }
         }
-        (!kept.is_empty()).then_some(Value::Object(kept))
+        Ok((!kept.is_empty()).then_some(Value::Object(kept)))
     }
 
     fn identifier(
@@ -421,7 +421,7 @@ impl<'w> Walk<'w> {
             kept.insert("contentType".into(), json!(self.checked(content_type)));
         }
         if let Some(language) = string("language").filter(|language| language.len() <= 12) {
-            kept.insert("language".into(), json!(language));
+            kept.insert("language".into(), json!(self.checked(language)));
         }
         if let Some(created) = string("creation").and_then(|created| values::shift(created, self.days)) {
             kept.insert("creation".into(), json!(created));
