@@ -53,15 +53,15 @@ impl FileKeyEncryption {
 
 impl KeyEncryption for FileKeyEncryption {
     fn data_key(&self, context: &str) -> Result<(DataKey, Vec<u8>), Error> {
-        let data_key = self.key.mac("vault/data-key", &[context.as_bytes()]);
-        let wrapping = self.key.mac("vault/wrapping", &[]);
-        let wrapped = seal(&wrapping, context.as_bytes(), &data_key)?;
-        Ok((DataKey::from_bytes(data_key), wrapped))
+        let data_key = DataKey(Zeroizing::new(self.key.mac("vault/data-key", &[context.as_bytes()])));
+        let wrapping = Zeroizing::new(self.key.mac("vault/wrapping", &[]));
+        let wrapped = seal(&wrapping[..], context.as_bytes(), &data_key.0[..])?;
+        Ok((data_key, wrapped))
     }
 
     fn unwrap(&self, context: &str, wrapped: &[u8]) -> Result<DataKey, Error> {
-        let wrapping = self.key.mac("vault/wrapping", &[]);
-        let bytes = Zeroizing::new(open(&wrapping, context.as_bytes(), wrapped)?);
+        let wrapping = Zeroizing::new(self.key.mac("vault/wrapping", &[]));
+        let bytes = Zeroizing::new(open(&wrapping[..], context.as_bytes(), wrapped)?);
         <[u8; 32]>::try_from(bytes.as_slice())
             .map(DataKey::from_bytes)
             .map_err(|_| Error::Vault { verb: "opened" })
