@@ -22,10 +22,10 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A pattern, built in or local, is not a regular expression.
+    /// A local pattern is not a regular expression.
     #[error("pattern {index} is not a valid regular expression")]
     Pattern {
-        /// Place in the list of patterns, from 0.
+        /// Place in [`Config::local_patterns`](crate::Config::local_patterns), from 0.
         index: usize,
     },
     /// The input is not a FHIR resource.

@@ -43,8 +43,6 @@ pub struct Config {
     pub model: Option<Arc<dyn SpanModel>>,
     /// Seals the identity vault; without it [`RedactedBundle::vault`] is empty.
     pub vault: Option<Arc<dyn KeyEncryption>>,
-    /// Identifiers that a layer is less sure of stay, 0 to 1; 0 removes everything found.
-    pub minimum_score: f32,
     /// What becomes of dates in free text.
     pub text_dates: TextDates,
     /// Local identifier formats.
@@ -54,7 +52,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults with a key: tags for dates, no model, no vault, every finding removed.
+    /// The defaults with a key: tags for dates, no model, no vault.
     pub fn new(key: SecretKey, key_version: u32, tenant: impl Into<String>) -> Self {
         Self {
             key,
@@ -62,7 +60,6 @@ impl Config {
             tenant: tenant.into(),
             model: None,
             vault: None,
-            minimum_score: 0.0,
             text_dates: TextDates::default(),
             local_patterns: Vec::new(),
             as_of: None,
@@ -95,9 +92,8 @@ impl Redactor {
             .iter()
             .enumerate()
             .map(|(index, local)| {
-                // Refuses what does not compile before the constructor for built-in patterns sees it.
-                patterns::compile(&local.regex).map_err(|_| Error::Pattern { index })?;
-                Ok(patterns::pattern(local.kind, 0.95, Needs::Nothing, &local.regex, patterns::any))
+                Pattern::new(local.kind, 0.95, Needs::Nothing, &local.regex, patterns::any)
+                    .map_err(|_| Error::Pattern { index })
             })
             .collect::<Result<Vec<Pattern>, Error>>()?;
         Ok(Self { config, policy, local })
@@ -126,12 +122,7 @@ impl Redactor {
     }
 
     pub(crate) fn redact_with(&self, text: &str, gazetteer: &Gazetteer, tags: &mut Tags) -> RedactedText {
-        let detectors = Detectors {
-            gazetteer,
-            local: &self.local,
-            model: self.config.model.as_deref(),
-            minimum_score: self.config.minimum_score,
-        };
+        let detectors = Detectors { gazetteer, local: &self.local, model: self.config.model.as_deref() };
         text::redact(text, &detectors, tags)
     }
 }

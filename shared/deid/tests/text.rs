@@ -161,6 +161,24 @@ fn identities_are_found_in_odd_spellings() {
     }
 }
 
+#[test]
+fn an_identifier_written_like_a_tag_is_found() {
+    for text in
+        ["record [MRN-88301477] pulled", "on [DATE 2015-03-02] she fell", "has [SSN-219099999] on file"]
+    {
+        let redacted = redact(text).text;
+        assert!(!redacted.contains(['5', '8', '9']), "{redacted}");
+    }
+    assert_eq!(redact("seen by [NAME-12] today").text, "seen by [NAME-12] today");
+}
+
+#[test]
+fn work_grows_with_the_text_not_with_its_square() {
+    let note = "On 3/4 in room 12, March 5: \n".repeat(40_000);
+    let redacted = redact(&note);
+    assert!(redacted.spans.len() >= 80_000, "{}", redacted.spans.len());
+}
+
 /// Text after the rules: spans in range, apart, in order; what is between them is unchanged.
 fn holds(text: &str) {
     let redacted = redact(text);

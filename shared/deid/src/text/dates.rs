@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use jiff::civil::Date;
 
 use super::Candidate;
-use super::patterns::{Contains, Needs, Pattern, any, continued, pattern, tail};
+use super::patterns::{Contains, Needs, Pattern, any, continued, head, pattern, tail};
 use crate::Kind;
 
 const MONTH: &str = "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)";
@@ -247,7 +247,7 @@ fn month_year(_: &str, before: &str, after: &str) -> bool {
 
 /// Fractions, ratios, grades and scores have the same shape as a month and a day.
 fn month_day(_: &str, before: &str, after: &str) -> bool {
-    let next = after.trim_start_matches([' ', '-']).to_lowercase();
+    let next = head(after.trim_start_matches([' ', '-']), 16).to_lowercase();
     const UNITS: [&str; 36] = [
         "strength",
         "murmur",
@@ -295,7 +295,7 @@ fn month_name(found: &str, before: &str, after: &str) -> bool {
     let verb = lower.contains("may") || lower.contains("mar");
     let capital =
         found.contains("May") || found.contains("MAY") || found.contains("Mar") || found.contains("MAR");
-    let next = after.trim_start().to_lowercase();
+    let next = head(after.trim_start(), 12).to_lowercase();
     let dose = ["mg", "ml", "mcg", "times", "units", "percent", "%", "tab", "mm", "cm"]
         .iter()
         .any(|unit| next.starts_with(unit));

@@ -76,7 +76,6 @@ pub(crate) struct Detectors<'d> {
     pub(crate) gazetteer: &'d Gazetteer,
     pub(crate) local: &'d [patterns::Pattern],
     pub(crate) model: Option<&'d dyn SpanModel>,
-    pub(crate) minimum_score: f32,
 }
 
 /// Taking an identifier out can show another one (a number that stood against a letter); so many looks at the text are taken.
@@ -94,9 +93,11 @@ pub(crate) fn redact(text: &str, detectors: &Detectors<'_>, tags: &mut Tags) -> 
             break;
         }
         for mut candidate in new {
-            let piece =
-                pieces.iter().find(|(at, _, length)| candidate.start >= *at && candidate.end <= at + length);
-            if let Some((at, input, _)) = piece {
+            // A candidate lies within one piece: what is between two is a tag, which detection cuts out.
+            let behind = pieces.partition_point(|(at, _, _)| *at <= candidate.start);
+            if let Some((at, input, _)) =
+                pieces[..behind].last().filter(|(at, _, length)| candidate.end <= at + length)
+            {
                 candidate.start = candidate.start - at + input;
                 candidate.end = candidate.end - at + input;
                 found.push(candidate);
@@ -111,7 +112,8 @@ pub(crate) fn redact(text: &str, detectors: &Detectors<'_>, tags: &mut Tags) -> 
 }
 
 /// One look at a text: candidates of every layer, united, without those in tags.
-fn detect(text: &str, detectors: &Detectors<'_>, with_model: bool) -> Vec<Candidate> {
+/// The `input` alone goes to the model.
+fn detect(text: &str, detectors: &Detectors<'_>, input: bool) -> Vec<Candidate> {
     let mut out = Vec::new();
     let contains = patterns::Contains::of(text);
     let tokens = tokens::tokenize(text);
@@ -126,11 +128,10 @@ fn detect(text: &str, detectors: &Detectors<'_>, with_model: bool) -> Vec<Candid
     labels::find(&words, &mut out);
     names::find(&words, &mut out);
     unknown_names::find(&words, &mut out);
-    if let (Some(model), true) = (detectors.model, with_model) {
+    if let (Some(model), true) = (detectors.model, input) {
         model::find(model, text, &mut out);
     }
-    out.retain(|candidate| candidate.score >= detectors.minimum_score);
-    let protected = tags::find(text);
+    let protected = tags::find(text, input);
     if !protected.is_empty() {
         out = out.into_iter().flat_map(|candidate| tags::cut(candidate, &protected, text)).collect();
     }

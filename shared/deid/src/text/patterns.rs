@@ -16,7 +16,7 @@ pub(crate) enum Needs {
     At,
     Dot,
     Colon,
-    Hash,
+    Upper,
 }
 
 /// What a text contains; counted once a text.
@@ -49,7 +49,7 @@ impl Contains {
             Needs::At => self.at,
             Needs::Dot => self.dot,
             Needs::Colon => self.colon,
-            Needs::Hash => self.upper,
+            Needs::Upper => self.upper,
         }
     }
 }
@@ -71,14 +71,25 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     Regex::new(&ascii)
 }
 
+/// A built-in pattern.
 pub(crate) fn pattern(kind: Kind, score: f32, needs: Needs, regex: &str, check: Check) -> Pattern {
-    match compile(regex) {
-        Ok(regex) => Pattern { kind, score, needs, regex, check },
+    match Pattern::new(kind, score, needs, regex, check) {
+        Ok(pattern) => pattern,
         Err(error) => unreachable!("built-in pattern: {error}"),
     }
 }
 
 impl Pattern {
+    pub(crate) fn new(
+        kind: Kind,
+        score: f32,
+        needs: Needs,
+        regex: &str,
+        check: Check,
+    ) -> Result<Self, regex::Error> {
+        Ok(Self { kind, score, needs, regex: compile(regex)?, check })
+    }
+
     /// Pushes the matches: the group `id` where the pattern has one, else the whole match.
     pub(crate) fn find(&self, text: &str, contains: Contains, out: &mut Vec<Candidate>) {
         if !contains.meets(self.needs) {
@@ -237,6 +248,12 @@ fn ssn(found: &str, before: &str, after: &str) -> bool {
     alone(found, before, after)
 }
 
+/// The first bytes of a text, at most so many: what stands behind a match must not be read to the end of a long note for each match.
+pub(crate) fn head(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+/// The last bytes of a text, at most so many.
 pub(crate) fn tail(text: &str, bytes: usize) -> &str {
     let mut from = text.len().saturating_sub(bytes);
     while !text.is_char_boundary(from) {
@@ -268,7 +285,7 @@ fn user(found: &str, _: &str, _: &str) -> bool {
 }
 
 fn room(found: &str, _: &str, after: &str) -> bool {
-    let next = after.trim_start().to_lowercase();
+    let next = head(after.trim_start(), 12).to_lowercase();
     found.bytes().any(|b| b.is_ascii_digit())
         && ![
             "degree", "%", "min", "hour", "day", "time", "week", "air", "°", "l", "x", "feet", "ft", "am",

@@ -19,7 +19,7 @@ const STATE_NAMES: &str = "Alabama|Alaska|Arizona|Arkansas|California|Colorado|C
 const W: &str = r"(?:\p{Lu}[\p{L}'’.-]*\p{L}|\p{Lu}\.?)";
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
-    use Needs::{Digit, Hash};
+    use Needs::{Digit, Upper};
     let p = pattern;
     let unit = r"(?:,?\s+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Bldg|Building|Room|Rm|Lot|APT|SUITE|STE|UNIT|#)\.?\s?#?\s?[A-Za-z0-9-]{1,6}|,?\s#\s?\d+\w?)?";
     let tail_place = format!(
@@ -53,7 +53,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         p(
             Kind::Location,
             0.8,
-            Hash,
+            Upper,
             &format!(
                 r"\b(?:on|at|off|along|near)\s(?:the\s)?(?P<id>(?:\d{{1,3}}(?:st|nd|rd|th)|{W})(?:\s{W}){{0,2}}\s(?:Street|Avenue|Road|Boulevard|Parkway|Highway|Lane|Drive|Turnpike|Blvd|Ave|St|Rd)\b\.?)"
             ),
@@ -82,12 +82,12 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             ),
             zip,
         ),
-        p(Kind::Location, 0.85, Hash, &format!(r"\b{W}(?:[ -]{W}){{0,3}},\s(?:{SAFE_STATES})\b"), city),
-        p(Kind::Location, 0.85, Hash, &format!(r"\b{W}(?:[ -]{W}){{0,3}},\s(?:{STATE_NAMES})\b"), city),
+        p(Kind::Location, 0.85, Upper, &format!(r"\b{W}(?:[ -]{W}){{0,3}},\s(?:{SAFE_STATES})\b"), city),
+        p(Kind::Location, 0.85, Upper, &format!(r"\b{W}(?:[ -]{W}){{0,3}},\s(?:{STATE_NAMES})\b"), city),
         p(
             Kind::Location,
             0.8,
-            Hash,
+            Upper,
             &format!(
                 r"(?i:\b(?:lives?|living|lived|resid(?:es?|ing|ed)|resident|born|raised|native|grew up|relocated|moved|traveled|travelled|vacation(?:ed|ing)?|hometown)\s(?:(?:with|near|alone|at|currently|here|back|and|was|is|recently|of|in|to|from|just|outside|by|around|the|city|town|area)\s){{1,4}})(?P<id>{W}(?:[ -]{W}){{0,3}}(?:,\s{W}(?:\s{W})?)?)"
             ),
@@ -96,7 +96,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         p(
             Kind::Location,
             0.85,
-            Hash,
+            Upper,
             &format!(r"\b{W}(?:\s{W})?\s(?:County|Township|Parish|Borough)\b"),
             proper,
         ),
@@ -104,7 +104,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         p(
             Kind::Organization,
             0.9,
-            Hash,
+            Upper,
             &format!(
                 r"\b(?:{W}(?:,? (?:of|the|and|&|for|at|de|del|la) (?:the )?|, | |-)){{1,6}}(?:Hospitals?|Medical (?:Center|Centre|Group|Associates|Clinic|Office|Plaza|Park|College|Foundation|Institute)|Med(?:ical)? Ctr|Clinics?|Health ?(?:System|Center|Centre|Care|Services|Network|Partners|Plan)|Healthcare|Infirmary|Nursing (?:Home|Facility|Center)|(?:Skilled )?Nursing (?:&|and) Rehab(?:ilitation)?(?: Center)?|Rehab(?:ilitation)? (?:Center|Hospital|Institute|Facility)|Hospice|Surgery Center|Surgical (?:Center|Associates)|Surgicenter|Cancer (?:Center|Institute)|Heart (?:Center|Institute)|Eye (?:Center|Institute)|Pharmacy|Laborator(?:y|ies)|Labs?|Diagnostics|Imaging Center|Dialysis Center|Urgent Care|Family (?:Practice|Medicine|Physicians)|Physicians Group|Pediatrics|Orthop(?:a)?edics|Associates|Institute|Foundation|University|College|(?:High|Middle|Elementary|Primary|Public|Grammar) School|School|Academy|Church|Cathedral|Senior Living|Assisted Living|Retirement (?:Home|Community|Village|Center)|Manor|Care Center|Convalescent (?:Home|Center|Hospital)|Inc|LLC|Ltd|Corp|Corporation|Company|GmbH|PLC|Group|and Sons|Bank|Airlines?|Insurance|Penitentiary|Prison|Correctional (?:Facility|Center|Institution)|Police Department|Fire Department)\b"
             ),
@@ -113,21 +113,21 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         p(
             Kind::Organization,
             0.85,
-            Hash,
+            Upper,
             r"\b(?:St\.?|Saint|Mount|Mt\.?|Our Lady of(?: the)?|Sacred Heart|Good Samaritan|Cedars|Mayo Clinic|Cleveland Clinic|Johns Hopkins|Kaiser Permanente|Mass(?:achusetts)? General|Brigham(?: and Women'?s)?|Walter Reed|VA Hospital|VA Medical Center)(?:\s\p{Lu}[\p{L}'’]+){0,2}(?:'s)?(?:\s(?:Hospital|Medical Center|Clinic|Health|ER|ED|ICU))\b",
             any,
         ),
         p(
             Kind::Organization,
             0.85,
-            Hash,
+            Upper,
             r"\b(?:Mayo Clinic|Cleveland Clinic|Johns Hopkins|Kaiser Permanente|Massachusetts General|Mass General|Walter Reed|MD Anderson|Memorial Sloan[- ]Kettering|Cedars[- ]Sinai|Mount Sinai|Mt\. Sinai|Quest Diagnostics|LabCorp|Walgreens|CVS|Rite Aid|Walmart|Costco|Blue Cross(?:\s?/?\s?(?:and )?Blue Shield)?|Aetna|Cigna|Humana|UnitedHealthcare|United Healthcare)\b",
             any,
         ),
         p(
             Kind::Organization,
             0.8,
-            Hash,
+            Upper,
             &format!(
                 r"(?i:\b(?:works?|worked|working|employed|employment|employee|job|career|volunteers?|intern)\s(?:(?:as|an?|the|in|full[- ]time|part[- ]time|currently|\w+)\s){{0,4}}?(?:at|for|by|with)\s(?:the\s)?)(?P<id>{W}(?:(?: |-| & | of ){W}){{0,3}}(?:(?:, {W}){{0,2}},? and {W}(?: {W})?)?)"
             ),

@@ -18,20 +18,31 @@ static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The tags already in a text, which nothing may change.
-pub(super) fn find(text: &str) -> Vec<(usize, usize)> {
+/// Digits of the greatest number that a tag in an input may have: longer ones may be identifiers in brackets, "[MRN-88301477]".
+const NUMBER_DIGITS: usize = 4;
+
+/// The tags in a text, which nothing may change. Of an `input` only those that cannot hold an identifier themselves: a date in a tag may be
+/// one that nobody has moved.
+pub(super) fn find(text: &str, input: bool) -> Vec<(usize, usize)> {
     if !text.contains('[') {
         return Vec::new();
     }
-    TAG.as_ref()
-        .map_or_else(Vec::new, |tag| tag.find_iter(text).map(|found| (found.start(), found.end())).collect())
+    let Some(tag) = TAG.as_ref() else { return Vec::new() };
+    tag.captures_iter(text)
+        .filter(|found| {
+            let number = found.get(2).map_or("", |number| number.as_str());
+            !input || (found.get(1).is_some() && number.len() <= NUMBER_DIGITS)
+        })
+        .filter_map(|found| found.get(0).map(|whole| (whole.start(), whole.end())))
+        .collect()
 }
 
 /// What is left of a candidate outside the tags: the pieces with a letter or digit.
 pub(super) fn cut(candidate: Candidate, protected: &[(usize, usize)], text: &str) -> Vec<Candidate> {
     let mut left = Vec::new();
     let mut from = candidate.start;
-    let inside = protected.iter().filter(|(start, end)| *end > candidate.start && *start < candidate.end);
+    let first = protected.partition_point(|(_, end)| *end <= candidate.start);
+    let inside = protected[first..].iter().take_while(|(start, _)| *start < candidate.end);
     for &(start, end) in inside.chain([&(candidate.end, candidate.end)]) {
         if text.get(from..start).is_some_and(|piece| piece.contains(char::is_alphanumeric)) {
             left.push(Candidate { start: from, end: start, ..candidate });
