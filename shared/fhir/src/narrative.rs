@@ -1,5 +1,7 @@
 //! XHTML of `Narrative.div` (FHIR R4, 2.4.0; rules txt-1 and txt-2).
 
+use std::borrow::Cow;
+
 /// Why a narrative is not acceptable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -184,9 +186,8 @@ pub(crate) fn check(text: &str) -> Result<(), Reason> {
             if open.is_empty() && !content.trim().is_empty() {
                 return Err(Reason::NotDiv);
             }
-            entities(content)?;
             // A character reference counts as content unless it is a space.
-            substance |= !content.replace("&nbsp;", " ").replace("&#160;", " ").trim().is_empty();
+            substance |= !decode(content)?.trim().is_empty();
             rest = after;
             continue;
         };
@@ -270,8 +271,7 @@ fn start_tag(markup: &str, is_root: bool) -> Result<Tag<'_>, Reason> {
         if value.contains('<') {
             return Err(Reason::Form);
         }
-        entities(value)?;
-        attribute_allowed(attribute, value)?;
+        attribute_allowed(attribute, &decode(value)?)?;
         namespace |= attribute == "xmlns";
         names.push(attribute);
         rest = after;
@@ -295,7 +295,7 @@ fn attribute_allowed(attribute: &str, value: &str) -> Result<(), Reason> {
     if !ATTRIBUTES.contains(&attribute) {
         return Err(Reason::Attribute);
     }
-    // A URL that runs code, however it is spaced or capitalised.
+    // A URL that runs code, however it is spaced, capitalised or escaped.
     let address: String =
         value.chars().filter(|character| !character.is_whitespace() && !character.is_control()).collect();
     let address = address.to_ascii_lowercase();
@@ -306,29 +306,42 @@ fn attribute_allowed(attribute: &str, value: &str) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Every `&` starts `&name;`, `&#10;` or `&#xA;`.
-fn entities(text: &str) -> Result<(), Reason> {
-    for reference in text.split('&').skip(1) {
-        let (name, _) = reference.split_once(';').ok_or(Reason::Entity)?;
-        let valid = match name.strip_prefix('#') {
-            Some(number) => {
-                let scalar = match number.strip_prefix('x') {
-                    Some(hex) => u32::from_str_radix(hex, 16),
-                    None => number.parse(),
-                };
-                scalar.is_ok_and(|scalar| scalar != 0 && char::from_u32(scalar).is_some())
-            }
-            None => {
-                (2..=8).contains(&name.len())
-                    && name.starts_with(|first: char| first.is_ascii_alphabetic())
-                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            }
-        };
-        if !valid {
-            return Err(Reason::Entity);
-        }
+/// The text with its references replaced: every `&` starts `&name;`, `&#10;` or `&#xA;`. Of the names only those that a check asks for are
+/// known; the others stand for one visible character each.
+fn decode(text: &str) -> Result<Cow<'_, str>, Reason> {
+    if !text.contains('&') {
+        return Ok(Cow::Borrowed(text));
     }
-    Ok(())
+    let mut pieces = text.split('&');
+    let mut decoded = pieces.next().unwrap_or("").to_owned();
+    for piece in pieces {
+        let (name, after) = piece.split_once(';').ok_or(Reason::Entity)?;
+        decoded.push(reference(name).ok_or(Reason::Entity)?);
+        decoded.push_str(after);
+    }
+    Ok(Cow::Owned(decoded))
+}
+
+/// The character of a reference, given without `&` and `;`.
+fn reference(name: &str) -> Option<char> {
+    let Some(number) = name.strip_prefix('#') else {
+        let form = (2..=8).contains(&name.len())
+            && name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let named = match name {
+            "nbsp" | "ensp" | "emsp" | "thinsp" => ' ',
+            _ => char::REPLACEMENT_CHARACTER,
+        };
+        return form.then_some(named);
+    };
+    let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |hex| (hex, 16));
+    // A sign would be read as part of the number.
+    let scalar =
+        digits.chars().all(|digit| digit.is_digit(radix)).then(|| u32::from_str_radix(digits, radix).ok())?;
+    // `Char` of XML 1.0, section 2.2.
+    char::from_u32(scalar?).filter(|&character| {
+        matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
+    })
 }
 
 #[cfg(test)]
@@ -363,6 +376,11 @@ mod tests {
             ("<P>x</P>", Reason::Element),
             ("<p onclick=\"x()\">x</p>", Reason::Attribute),
             ("<a href=\" java\nscript:x\">x</a>", Reason::Attribute),
+            ("<a href=\"java&#115;cript&#x3A;x\">x</a>", Reason::Attribute),
+            ("<p>&#xA0;&emsp;</p>", Reason::Blank),
+            ("a &#+65; b", Reason::Entity),
+            ("a &#1; b", Reason::Entity),
+            ("a &#; b", Reason::Entity),
             ("<p>x", Reason::Form),
             ("<b><i>x</b></i>", Reason::Form),
             ("<p a=b>x</p>", Reason::Form),
