@@ -1,7 +1,7 @@
 //! Invariants of the definitions, as compiled checks.
 //!
 //! The table of definitions attaches each invariant to its type or element, with its FHIRPath expression; this module
-//! says which function evaluates it. Which invariants have none yet is public
+//! says which function evaluates it. Which invariants have none is public
 //! ([`crate::Validator::unchecked_invariants`]), so nobody has to guess what a pass means.
 
 mod clinical;

@@ -42,7 +42,8 @@ impl Validator {
         self.definitions
     }
 
-    /// Invariants of R4 that are not evaluated yet; all of them belong to resources that describe systems, not patients.
+    /// Invariants of R4 that are not evaluated: those whose FHIRPath has no compiled check. They belong to ElementDefinition,
+    /// EvidenceVariable, ImplementationGuide, Measure, MeasureReport, StructureDefinition and TestScript.
     pub fn unchecked_invariants(&self) -> impl Iterator<Item = &'static Invariant> {
         self.definitions.invariants().iter().filter(|rule| !invariant::is_covered(rule))
     }
