@@ -130,6 +130,42 @@ fn a_byte_order_mark_and_names_written_twice_are_errors_but_the_rest_is_read() {
 }
 
 #[test]
+fn names_and_texts_mean_the_same_when_escaped() {
+    for (name, text) in examples::ALL {
+        let resource: serde_json::Value = serde_json::from_str(text).expect("an example");
+        let outcome = validate(escaped(&resource).as_bytes());
+        let faults: Vec<String> = outcome.errors().map(ToString::to_string).collect();
+        assert!(faults.is_empty(), "{name}: {}", faults.join("\n"));
+    }
+    let obs_6 =
+        br#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"v\u0061lueString":"x",
+        "d\u0061taAbsentReason":{"text":"x"}}"#;
+    assert_eq!(validate(obs_6).issues[0].invariant, Some("obs-6"));
+}
+
+/// JSON in which every name and text starts with an escape.
+fn escaped(value: &serde_json::Value) -> String {
+    let text = |text: &str| {
+        let first = text.chars().next().filter(char::is_ascii);
+        let rest =
+            serde_json::Value::from(text.get(usize::from(first.is_some())..).unwrap_or("")).to_string();
+        let first = first.map_or(String::new(), |first| format!("\\u{:04x}", u32::from(first)));
+        format!("\"{first}{}", &rest[1..])
+    };
+    match value {
+        serde_json::Value::String(value) => text(value),
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(escaped).collect::<Vec<_>>().join(","))
+        }
+        serde_json::Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| format!("{}:{}", text(name), escaped(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[test]
 fn a_place_is_given_by_line_column_and_fhirpath() {
     let text =
         "{\n  \"resourceType\": \"Patient\",\n  \"name\": [\n    {\"text\": \"é\", \"family\": 7}\n  ]\n}";

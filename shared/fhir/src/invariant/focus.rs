@@ -19,15 +19,10 @@ impl<'t> Focus<'t> {
 
     /// Whether any type of a choice element exists.
     pub(crate) fn has_choice(&self, stem: &str) -> bool {
-        self.choice(stem).is_some()
-    }
-
-    /// The value of a choice element and the name of its type as JSON writes it.
-    pub(crate) fn choice(&self, stem: &str) -> Option<(&'t str, Value<'t>)> {
-        self.value.members().find_map(|(key, value)| {
-            let name = key.raw();
-            let kind = name.strip_prefix('_').unwrap_or(name).strip_prefix(stem)?;
-            kind.starts_with(|first: char| first.is_ascii_uppercase()).then_some((kind, value))
+        self.value.members().any(|(key, _)| {
+            let name = key.text();
+            let kind = name.strip_prefix('_').unwrap_or(&name).strip_prefix(stem);
+            kind.is_some_and(|kind| kind.starts_with(|first: char| first.is_ascii_uppercase()))
         })
     }
 
@@ -68,8 +63,8 @@ impl<'t> Focus<'t> {
 
 pub(crate) fn has(value: Value<'_>, name: &str) -> bool {
     value.members().any(|(key, member)| {
-        let raw = key.raw();
-        (raw == name || raw.strip_prefix('_') == Some(name)) && member.kind() != Kind::Null
+        let key = key.text();
+        (key == name || key.strip_prefix('_') == Some(name)) && member.kind() != Kind::Null
     })
 }
 

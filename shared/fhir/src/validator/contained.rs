@@ -47,11 +47,13 @@ impl<'w> Walk<'w> {
         // Every text that starts with # may be a reference to a contained resource: reference, canonical, uri and url.
         let mut referenced: HashSet<String> = HashSet::new();
         let mut to_container: Vec<u32> = Vec::new();
-        for text in container.texts().filter(|text| text.raw().starts_with('#')) {
-            if text.raw() == "#" {
-                to_container.push(text.id());
-            } else {
-                referenced.insert(text.text().trim_start_matches('#').to_owned());
+        for value in container.texts() {
+            match value.text().strip_prefix('#') {
+                Some("") => to_container.push(value.id()),
+                Some(id) => {
+                    referenced.insert(id.to_owned());
+                }
+                None => {}
             }
         }
         to_container.sort_unstable();

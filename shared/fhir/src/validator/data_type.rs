@@ -34,8 +34,8 @@ impl<'w> Walk<'w> {
     fn extension(&mut self, typed: Typed<'w>, extension: Value<'w>, path: &Path<'_>) {
         let nested = extension.get("extension").is_some();
         let valued = extension.members().any(|(key, _)| {
-            let name = key.raw();
-            name.strip_prefix('_').unwrap_or(name).starts_with("value")
+            let name = key.text();
+            name.strip_prefix('_').unwrap_or(&name).starts_with("value")
         });
         if nested == valued {
             let message = "An extension has either a value[x] or nested extensions, not both and not neither";
