@@ -245,15 +245,15 @@ impl S3Store {
             | "RequestTimeout" => None,
             "ConditionalRequestConflict" => None,
             code => {
-                let code = code.to_owned();
+                let code = match http {
+                    Some(http) if code.is_empty() => http.to_string(),
+                    _ => code.to_owned(),
+                };
                 match http {
                     Some(404) => Some(Error::NotFound { key: key.clone() }),
-                    Some(401 | 403) => {
-                        let code = if code.is_empty() { "403".to_owned() } else { code };
-                        Some(Error::AccessDenied { operation, key: key.clone(), code })
-                    }
-                    Some(400..=428 | 430..=499) if http != Some(408) && http != Some(409) => {
-                        let code = if code.is_empty() { http.unwrap_or_default().to_string() } else { code };
+                    Some(401 | 403) => Some(Error::AccessDenied { operation, key: key.clone(), code }),
+                    // 408, 409 and 429 say that the same request may succeed later.
+                    Some(400..=407 | 410..=428 | 430..=499) => {
                         Some(Error::Rejected { operation, key: key.clone(), code })
                     }
                     _ => None,
