@@ -83,9 +83,7 @@ impl LocalStore {
         let folder = path.parent().unwrap_or(&self.root);
         self.create_folders(folder).map_err(fail("create folder for"))?;
 
-        // Random rather than numbered: containers that share a volume may share a process number too.
-        let name = format!("{:016x}", RandomState::new().build_hasher().finish());
-        let staged = Staged(self.root.join(STAGING).join(name));
+        let staged = self.staged();
         let mut file =
             OpenOptions::new().write(true).create_new(true).open(&staged.0).map_err(fail("stage"))?;
         file.write_all(&object.body).map_err(fail("write"))?;
@@ -102,6 +100,12 @@ impl LocalStore {
         }
         sync_folder(folder).map_err(fail("sync folder of"))?;
         Ok(Created::Created)
+    }
+
+    /// A new name in the staging folder. Random rather than numbered: containers that share a volume may share a process number too.
+    fn staged(&self) -> Staged {
+        let name = format!("{:016x}", RandomState::new().build_hasher().finish());
+        Staged(self.root.join(STAGING).join(name))
     }
 
     /// Creates a folder and makes each new entry durable in its parent.
@@ -224,11 +228,9 @@ impl Store for LocalStore {
     async fn check(&self) -> Result<(), Error> {
         let store = self.clone();
         blocking(move || {
-            let staged = Staged(store.root.join(STAGING).join(format!("check-{}", std::process::id())));
+            let (staged, linked) = (store.staged(), store.staged());
             let fail = |source| Error::Local { operation: "write to", key: STAGING.to_owned(), source };
-            let linked = Staged(staged.0.with_extension("link"));
             File::create(&staged.0).and_then(|file| file.sync_all()).map_err(fail)?;
-            let _ = fs::remove_file(&linked.0);
             fs::hard_link(&staged.0, &linked.0).map_err(|source| Error::Local {
                 operation: "make hard links in",
                 key: STAGING.to_owned(),

@@ -20,7 +20,7 @@ const HEADER_KEY: &str = "wardstream.segment";
 const ZSTD_LEVEL: i32 = 3;
 /// Uncompressed bytes after which a block is closed; large enough for zstd to find what repeats between messages.
 const BLOCK_BYTES: usize = 1 << 20;
-/// Largest record in bytes; Kafka's own largest possible message is below it.
+/// Largest record in bytes; above the largest message librdkafka sends (`message.max.bytes`, at most 1,000,000,000).
 const MAX_RECORD_BYTES: u64 = 1 << 30;
 const MAX_BLOCK_BYTES: u64 = MAX_RECORD_BYTES + BLOCK_BYTES as u64;
 const MAX_HEADER_FIELD_BYTES: u64 = 1 << 16;
