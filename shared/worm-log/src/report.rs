@@ -157,7 +157,8 @@ impl fmt::Display for Finding {
             (None, None) => {}
         }
         if let Some(key) = &self.key {
-            write!(f, ", object {key}")?;
+            // Whoever can write to the store names its objects: no control character of theirs reaches a terminal.
+            write!(f, ", object {}", key.escape_debug())?;
         }
         write!(f, ": {}", self.detail)
     }

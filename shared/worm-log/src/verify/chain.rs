@@ -44,20 +44,17 @@ impl<'a> Chain<'a> {
 
         self.summary.segments += 1;
         report.bytes += checked.bytes;
+        let best = checked.manifests.first();
+        let records = best.map_or(0, |(manifest, _)| manifest.record_count);
         if checked.examined {
             report.segments += 1;
-        }
-        let best = checked.manifests.first();
-        if !checked.examined
-            && best.is_some()
+            report.records += records;
+        } else if best.is_some()
             && !checked.findings.iter().any(|found| found.kind == FindingKind::SegmentMissing)
         {
             report.segments_outside += 1;
-        } else if checked.examined {
-            let records = best.map_or(0, |(manifest, _)| manifest.record_count);
-            report.records += records;
         }
-        self.summary.records += best.map_or(0, |(manifest, _)| manifest.record_count);
+        self.summary.records += records;
         self.summary.next_offset = best.map(|(manifest, _)| manifest.next_offset);
         self.summary.last_manifest_sha256 = best.map(|(_, hash)| hex::encode(hash));
         self.previous =
