@@ -198,21 +198,43 @@ enum Probe {
 }
 
 async fn probe<S: Store>(store: &S, topic: &str, partition: i32, from: i64, at: i64) -> Result<Probe, Error> {
-    let after = position_before(topic, partition, from);
-    let page = store.list(&partition_prefix(topic, partition), Some(&after)).await?;
-    let offsets = || {
-        page.objects
-            .iter()
-            .filter_map(|object| SegmentId::parse(&object.key))
-            .map(|(id, _)| id.first_offset())
-    };
+    let (segments, more) = segments_from(store, topic, partition, from).await?;
+    let offsets = || segments.iter().map(SegmentId::first_offset);
     let Some(offset) = offsets().take_while(|offset| *offset <= at).last() else {
         return Ok(Probe::Nothing);
     };
-    if !page.more || offsets().next_back().is_some_and(|last| last > at) {
+    if !more || offsets().next_back().is_some_and(|last| last > at) {
         return Ok(Probe::Floor(offset));
     }
     Ok(Probe::AtLeast { offset, span: offset.saturating_sub(from).max(1) })
+}
+
+/// The first segments that start at `from` or later, each once, and whether more objects follow. None only at the log's end.
+///
+/// A page may hold nothing but objects that the log would not write; were that taken for the end, whoever can write to the
+/// bucket could hide the rest of the log from its readers.
+async fn segments_from<S: Store>(
+    store: &S,
+    topic: &str,
+    partition: i32,
+    from: i64,
+) -> Result<(Vec<SegmentId>, bool), Error> {
+    let prefix = partition_prefix(topic, partition);
+    let mut after = position_before(topic, partition, from);
+    loop {
+        let page = store.list(&prefix, Some(&after)).await?;
+        let mut segments: Vec<SegmentId> = page
+            .objects
+            .iter()
+            .filter_map(|object| SegmentId::parse(&object.key))
+            .map(|(id, _)| id)
+            .collect();
+        segments.dedup();
+        match page.objects.into_iter().next_back() {
+            Some(last) if segments.is_empty() && page.more => after = last.key,
+            _ => return Ok((segments, page.more)),
+        }
+    }
 }
 
 /// Reads the records of an offset range in order, a block in memory at a time, until the range or the log ends or the sink breaks.
@@ -238,23 +260,10 @@ where
     let mut count = 0;
     let start = offsets.start.max(0);
     let mut first = floor(store, topic, partition, start, None).await?.unwrap_or(start);
-    let prefix = partition_prefix(topic, partition);
     loop {
-        let page = store.list(&prefix, Some(&position_before(topic, partition, first))).await?;
-        let Some(last) = page.objects.iter().filter_map(|object| SegmentId::parse(&object.key)).next_back()
-        else {
+        let (segments, more) = segments_from(store, topic, partition, first).await?;
+        if segments.is_empty() {
             return Ok((sink, count));
-        };
-        let mut segments: Vec<SegmentId> = page
-            .objects
-            .iter()
-            .filter_map(|object| SegmentId::parse(&object.key))
-            .map(|(id, _)| id)
-            .collect();
-        segments.dedup();
-        // The last one's second object may stand on the next page; it is read there.
-        if page.more && segments.len() > 1 {
-            segments.pop();
         }
         for id in segments {
             if id.first_offset() >= offsets.end {
@@ -270,7 +279,7 @@ where
             }
             first = id.first_offset().saturating_add(1);
         }
-        if !page.more && last.0.first_offset() < first {
+        if !more {
             return Ok((sink, count));
         }
     }

@@ -48,7 +48,13 @@ pub(super) async fn plan<S: Store>(
                 plan.push(Planned { topic: topic.clone(), partition, segments });
             }
         }
-        anomalies(store, &prefix, report).await?;
+    }
+    // Not by the folders listed above: a topic whose every object is hidden behind a delete marker is in no listing.
+    if options.topics.is_empty() {
+        anomalies(store, SEGMENTS, report).await?;
+    }
+    for topic in options.topics.iter().filter(|topic| is_topic_name(topic)) {
+        anomalies(store, &format!("{SEGMENTS}{topic}/"), report).await?;
     }
     Ok(plan)
 }

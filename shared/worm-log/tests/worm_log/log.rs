@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{TOPIC, fill, kinds, record, sealed, verified};
-use wardstream_worm_log::store::{Children, Page, VersionAnomaly};
+use wardstream_worm_log::store::{AnomalyKind, Children, Page, VersionAnomaly};
 use wardstream_worm_log::{
     Auditor, AuditorConfig, Created, Error, Event, Expected, Limits, LocalStore, NewObject, Pushed, Store,
     Verdict, VerifyOptions, Written, read_range, resume, verify, write,
 };
 
-/// A store that breaks: the next `failures` writes fail, or every page holds but a few objects.
+/// A store that breaks: the next `failures` writes fail, every page holds but a few objects, or objects are hidden.
 struct Breaking {
     store: LocalStore,
     failures: AtomicUsize,
@@ -19,6 +19,7 @@ struct Breaking {
     after: AtomicUsize,
     page: usize,
     listings: AtomicUsize,
+    anomalies: Vec<VersionAnomaly>,
 }
 
 impl Breaking {
@@ -29,6 +30,7 @@ impl Breaking {
             after: AtomicUsize::new(0),
             page: usize::MAX,
             listings: AtomicUsize::new(0),
+            anomalies: Vec::new(),
         }
     }
 }
@@ -61,7 +63,7 @@ impl Store for Breaking {
     }
 
     async fn anomalies(&self, prefix: &str) -> Result<Vec<VersionAnomaly>, Error> {
-        self.store.anomalies(prefix).await
+        Ok(self.anomalies.iter().filter(|anomaly| anomaly.key.starts_with(prefix)).cloned().collect())
     }
 
     async fn check(&self) -> Result<(), Error> {
@@ -92,6 +94,28 @@ async fn a_log_that_was_written_is_whole_and_resumes_at_its_end() {
     let tip = resume(&store, TOPIC, 1, None).await.unwrap().unwrap();
     assert_eq!((tip.next_offset(), tip.completed), (200, false));
     assert_eq!(report.partitions[1].last_manifest_sha256, Some(hex::encode(tip.manifest_sha256)));
+}
+
+#[tokio::test]
+async fn a_topic_hidden_as_a_whole_is_found() {
+    let (_folder, local) = folder();
+    fill(&local, 1, 1, 10).await;
+    let hidden = VersionAnomaly {
+        key: "seg/hl7.gone/0/00000000000000000000.avro".to_owned(),
+        kind: AnomalyKind::DeleteMarker,
+        version: "m".to_owned(),
+    };
+    let store = Breaking { anomalies: vec![hidden], ..Breaking::new(local) };
+    for (topics, expected) in [
+        (vec![], vec!["delete-marker"]),
+        (vec![TOPIC], vec![]),
+        (vec!["hl7.gone"], vec!["segments-missing", "delete-marker"]),
+    ] {
+        let topics = topics.into_iter().map(str::to_owned).collect();
+        let report =
+            verify(&store, &VerifyOptions { topics, ..VerifyOptions::default() }, |_| {}).await.unwrap();
+        assert_eq!(kinds(&report), expected, "{report}");
+    }
 }
 
 #[tokio::test]
@@ -180,6 +204,24 @@ async fn the_end_is_found_in_few_listings() {
         assert_eq!(resume(&store, TOPIC, 0, None).await.unwrap().unwrap().next_offset(), end);
         let report = verified(&store).await;
         assert_eq!((report.verdict, report.segments), (Verdict::Whole, 300), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_strange_objects_hide_nothing() {
+    let (folder, local) = folder();
+    fill(&local, 1, 4, 10).await;
+    for strange in 0..9 {
+        std::fs::write(folder.path().join(format!("seg/{TOPIC}/0/{:020}.avro.{strange}", 10)), b"x").unwrap();
+    }
+    for page in 1..6 {
+        let store = Breaking { page, ..Breaking::new(local.clone()) };
+        for hint in [None, Some(10), Some(11), Some(20)] {
+            let tip = resume(&store, TOPIC, 0, hint).await.unwrap().unwrap();
+            assert_eq!(tip.next_offset(), 40, "pages of {page}, {hint:?}");
+        }
+        let (_, count) = read_range(&store, TOPIC, 0, 0..40, |_| ControlFlow::Continue(())).await.unwrap();
+        assert_eq!(count, 32, "pages of {page}");
     }
 }
 
