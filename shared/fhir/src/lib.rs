@@ -20,9 +20,7 @@ mod narrative;
 mod primitive;
 mod validator;
 
-pub use definitions::{
-    Definitions, Element, ElementType, Field, Invariant, Strength, Type, TypeKind, ValueSet,
-};
+pub use definitions::Invariant;
 pub use error_code::ErrorCode;
 pub use issue::{Issue, IssueType, Outcome, Severity};
 pub use validator::Validator;

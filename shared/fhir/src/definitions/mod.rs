@@ -11,14 +11,15 @@ use std::sync::OnceLock;
 
 use crate::primitive::Primitive;
 use value_set::CodeSystem;
-pub use value_set::{Strength, ValueSet};
+pub(crate) use value_set::{Strength, ValueSet};
 
 const TABLE: &str = include_str!("r4.tsv");
 
 /// All definitions of one FHIR release.
 #[derive(Debug)]
-pub struct Definitions {
+pub(crate) struct Definitions {
     pub(crate) types: Vec<Type>,
+    /// The value sets that elements are bound to with strength required or extensible.
     pub(crate) value_sets: Vec<ValueSet>,
     pub(crate) invariants: Vec<Invariant>,
     by_name: TableMap<&'static str, TypeId>,
@@ -32,7 +33,7 @@ pub(crate) struct TypeId(pub(crate) u16);
 
 /// What kind of type it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TypeKind {
+pub(crate) enum TypeKind {
     /// A single value, such as `dateTime`.
     Primitive,
     /// A data type with elements, such as `HumanName`.
@@ -45,12 +46,13 @@ pub enum TypeKind {
 
 /// A type and its elements.
 #[derive(Debug)]
-pub struct Type {
+pub(crate) struct Type {
     name: &'static str,
     kind: TypeKind,
+    /// Instances cannot have this very type.
     is_abstract: bool,
-    base: &'static str,
     pub(crate) primitive: Option<Primitive>,
+    /// Inherited ones first.
     pub(crate) elements: Vec<Element>,
     pub(crate) invariants: Vec<u16>,
     pub(crate) native: NativeType,
@@ -73,7 +75,7 @@ pub(crate) enum NativeType {
 
 /// An element of a type.
 #[derive(Debug)]
-pub struct Element {
+pub(crate) struct Element {
     name: &'static str,
     path_name: &'static str,
     min: u32,
@@ -85,7 +87,7 @@ pub struct Element {
 
 /// A type an element may have.
 #[derive(Debug)]
-pub struct ElementType {
+pub(crate) struct ElementType {
     name: &'static str,
     pub(crate) id: TypeId,
     targets: Vec<&'static str>,
@@ -113,44 +115,34 @@ pub(crate) struct FieldAt {
 
 /// What a JSON name means in a type.
 #[derive(Clone, Copy, Debug)]
-pub struct Field<'d> {
+pub(crate) struct Field<'d> {
     /// The element, for example `value[x]`.
-    pub element: &'d Element,
+    pub(crate) element: &'d Element,
     /// The type chosen by the name, for example `Quantity`.
-    pub element_type: &'d ElementType,
+    pub(crate) element_type: &'d ElementType,
 }
 
 impl Definitions {
     /// FHIR R4, 4.0.1.
-    pub fn r4() -> &'static Self {
+    pub(crate) fn r4() -> &'static Self {
         static R4: OnceLock<Definitions> = OnceLock::new();
         // The table is part of the program: a test reads it, so it can only fail while it is being regenerated.
         R4.get_or_init(|| table::read(TABLE).expect("the embedded table of definitions is well formed"))
     }
 
-    /// All types, groups inside types included.
-    pub fn types(&self) -> impl Iterator<Item = &Type> {
-        self.types.iter()
-    }
-
     /// The resource types that instances can have.
-    pub fn resource_types(&self) -> impl Iterator<Item = &Type> {
+    pub(crate) fn resource_types(&self) -> impl Iterator<Item = &Type> {
         self.types.iter().filter(|kind| kind.kind == TypeKind::Resource && !kind.is_abstract)
     }
 
     /// A type by its name: `Patient`, `HumanName`, `Patient.contact`, `dateTime`.
-    pub fn type_named(&self, name: &str) -> Option<&Type> {
+    pub(crate) fn type_named(&self, name: &str) -> Option<&Type> {
         self.by_name.get(name).and_then(|id| self.types.get(usize::from(id.0)))
     }
 
     /// A resource type by its name.
-    pub fn resource_type(&self, name: &str) -> Option<&Type> {
+    pub(crate) fn resource_type(&self, name: &str) -> Option<&Type> {
         self.type_named(name).filter(|kind| kind.kind == TypeKind::Resource && !kind.is_abstract)
-    }
-
-    /// The definition of a type that an element may have.
-    pub fn type_of(&self, element_type: &ElementType) -> &Type {
-        self.typed(element_type.id)
     }
 
     pub(crate) fn typed(&self, id: TypeId) -> &Type {
@@ -158,56 +150,31 @@ impl Definitions {
         &self.types[usize::from(id.0)]
     }
 
-    /// The value sets that elements are bound to with strength required or extensible.
-    pub fn value_sets(&self) -> &[ValueSet] {
-        &self.value_sets
-    }
-
     /// Whether a code is defined by a code system; None for systems that R4 does not publish completely, such as LOINC.
-    pub fn has_code(&self, system: &str, code: &str) -> Option<bool> {
+    pub(crate) fn has_code(&self, system: &str, code: &str) -> Option<bool> {
         self.code_systems.get(system).map(|known| known.has(code))
     }
 
     /// The types of the value of an extension of HL7's own (`http://hl7.org/fhir/StructureDefinition/…`): empty where it
     /// is made of parts; None if R4 does not define it.
-    pub fn extension_types(&self, url: &str) -> Option<&[&'static str]> {
+    pub(crate) fn extension_types(&self, url: &str) -> Option<&[&'static str]> {
         self.extensions.get(url).map(Vec::as_slice)
-    }
-
-    /// All invariants.
-    pub fn invariants(&self) -> &[Invariant] {
-        &self.invariants
     }
 }
 
 impl Type {
     /// Its name; a group's name is its path.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
     /// Its kind.
-    pub const fn kind(&self) -> TypeKind {
+    pub(crate) const fn kind(&self) -> TypeKind {
         self.kind
     }
 
-    /// Whether instances cannot have this very type.
-    pub const fn is_abstract(&self) -> bool {
-        self.is_abstract
-    }
-
-    /// The name of the type it specialises; empty for `Element` and `Resource`.
-    pub const fn base(&self) -> &'static str {
-        self.base
-    }
-
-    /// Its elements, inherited ones first.
-    pub fn elements(&self) -> &[Element] {
-        &self.elements
-    }
-
     /// What a JSON name without leading underscore means here.
-    pub fn field(&self, json_name: &str) -> Option<Field<'_>> {
+    pub(crate) fn field(&self, json_name: &str) -> Option<Field<'_>> {
         let at = self.field_at(json_name)?;
         let element = self.elements.get(usize::from(at.element))?;
         Some(Field { element, element_type: element.types.get(usize::from(at.choice))? })
@@ -218,56 +185,56 @@ impl Type {
     }
 
     /// The JSON names of all elements, one for each type of a choice element.
-    pub fn json_names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn json_names(&self) -> impl Iterator<Item = &str> {
         self.fields.keys().map(AsRef::as_ref)
     }
 }
 
 impl Element {
     /// Its name as in the definition: `birthDate`, `value[x]`.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
     /// The name as used in FHIRPath: without `[x]`.
-    pub const fn path_name(&self) -> &'static str {
+    pub(crate) const fn path_name(&self) -> &'static str {
         self.path_name
     }
 
     /// Fewest values.
-    pub const fn min(&self) -> u32 {
+    pub(crate) const fn min(&self) -> u32 {
         self.min
     }
 
     /// Most values; None for any number.
-    pub const fn max(&self) -> Option<u32> {
+    pub(crate) const fn max(&self) -> Option<u32> {
         self.max
     }
 
     /// Whether JSON writes it as a list.
-    pub const fn is_list(&self) -> bool {
+    pub(crate) const fn is_list(&self) -> bool {
         !matches!(self.max, Some(0 | 1))
     }
 
     /// Whether its JSON name ends in its type.
-    pub const fn is_choice(&self) -> bool {
+    pub(crate) const fn is_choice(&self) -> bool {
         self.path_name.len() < self.name.len()
     }
 
     /// The types it may have: several only for a choice.
-    pub fn types(&self) -> &[ElementType] {
+    pub(crate) fn types(&self) -> &[ElementType] {
         &self.types
     }
 }
 
 impl ElementType {
     /// The name of the type.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
     /// For a Reference the resource types it may point to; empty for any.
-    pub fn targets(&self) -> &[&'static str] {
+    pub(crate) fn targets(&self) -> &[&'static str] {
         &self.targets
     }
 }

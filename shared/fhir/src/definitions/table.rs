@@ -60,13 +60,12 @@ impl Table {
                 expression,
                 check: invariant::native(key, expression),
             }),
-            ["T", name, kind, is_abstract, base, rules] => {
+            ["T", name, kind, is_abstract, _base, rules] => {
                 let invariants = self.rules(rules)?;
                 self.types.push(Type {
                     name,
                     kind: type_kind(kind)?,
                     is_abstract: is_abstract == "1",
-                    base,
                     primitive: Primitive::named(name),
                     elements: Vec::new(),
                     invariants,

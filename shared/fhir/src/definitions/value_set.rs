@@ -7,7 +7,7 @@ use std::hash::BuildHasherDefault;
 
 /// How strictly an element is bound to a value set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strength {
+pub(crate) enum Strength {
     /// Only codes of the set.
     Required,
     /// Codes of the set where one fits.
@@ -20,7 +20,7 @@ pub(crate) type Codes = HashSet<&'static str, BuildHasherDefault<NameHasher>>;
 
 /// The codes of one value set.
 #[derive(Debug)]
-pub struct ValueSet {
+pub(crate) struct ValueSet {
     pub(crate) url: &'static str,
     pub(crate) content: Content,
 }
@@ -54,18 +54,13 @@ impl CodeSystem {
 }
 
 impl ValueSet {
-    /// Its canonical URL without version.
-    pub const fn url(&self) -> &'static str {
-        self.url
-    }
-
     /// Its last part, as a name for messages.
-    pub fn short_name(&self) -> &'static str {
+    pub(crate) fn short_name(&self) -> &'static str {
         self.url.rsplit('/').next().unwrap_or(self.url)
     }
 
     /// Whether a code alone, without its system, is in the set; None where that cannot be known here.
-    pub fn has_code(&self, code: &str) -> Option<bool> {
+    pub(crate) fn has_code(&self, code: &str) -> Option<bool> {
         match &self.content {
             Content::Codes { all, .. } => Some(all.contains(code)),
             Content::Language => is_language(code).then_some(true).or(Some(false)),
@@ -76,7 +71,7 @@ impl ValueSet {
     }
 
     /// Whether a code of a code system is in the set; None where that cannot be known here.
-    pub fn has_coding(&self, system: &str, code: &str) -> Option<bool> {
+    pub(crate) fn has_coding(&self, system: &str, code: &str) -> Option<bool> {
         match &self.content {
             Content::Codes { systems, .. } => {
                 Some(systems.iter().any(|(known, codes)| *known == system && codes.contains(code)))
@@ -129,7 +124,7 @@ fn is_media_type(code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Definitions;
+    use crate::definitions::Definitions;
 
     #[test]
     fn checks_what_has_no_list_by_its_form() {
@@ -143,7 +138,7 @@ mod tests {
 
     #[test]
     fn knows_codes_with_and_without_their_system() {
-        let sets = Definitions::r4().value_sets();
+        let sets = &Definitions::r4().value_sets;
         let gender = sets.iter().find(|set| set.short_name() == "administrative-gender").unwrap();
         assert_eq!(gender.has_code("female"), Some(true));
         assert_eq!(gender.has_code("Female"), Some(false));

@@ -54,11 +54,11 @@ pub(crate) fn is_covered(invariant: &crate::definitions::Invariant) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::Definitions;
+    use crate::definitions::Definitions;
 
     #[test]
     fn every_rule_belongs_to_an_invariant_of_the_table() {
-        let invariants = Definitions::r4().invariants();
+        let invariants = &Definitions::r4().invariants;
         for rule in super::TABLES.into_iter().flatten() {
             assert!(
                 invariants.iter().any(|known| known.key == rule.key && known.expression.contains(rule.mark)),

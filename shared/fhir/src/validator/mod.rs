@@ -37,15 +37,10 @@ impl Validator {
         R4.get_or_init(|| Self { definitions: Definitions::r4() })
     }
 
-    /// The definitions this validator follows.
-    pub const fn definitions(&self) -> &'static Definitions {
-        self.definitions
-    }
-
     /// Invariants of R4 that are not evaluated: those whose FHIRPath has no compiled check. They belong to ElementDefinition,
     /// EvidenceVariable, ImplementationGuide, Measure, MeasureReport, StructureDefinition and TestScript.
     pub fn unchecked_invariants(&self) -> impl Iterator<Item = &'static Invariant> {
-        self.definitions.invariants().iter().filter(|rule| !invariant::is_covered(rule))
+        self.definitions.invariants.iter().filter(|rule| !invariant::is_covered(rule))
     }
 
     /// Validates one resource in JSON. Never fails: text that is not JSON gives one fatal issue.
