@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::bundle::{self, RedactedBundle};
@@ -47,8 +46,6 @@ pub struct Config {
     pub text_dates: TextDates,
     /// Local identifier formats.
     pub local_patterns: Vec<LocalPattern>,
-    /// The day against which ages are counted; without it, the latest date in the bundle.
-    pub as_of: Option<Date>,
 }
 
 impl Config {
@@ -62,7 +59,6 @@ impl Config {
             vault: None,
             text_dates: TextDates::default(),
             local_patterns: Vec::new(),
-            as_of: None,
         }
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn redact(redactor: &Redactor, bundle: &Value) -> Result<RedactedBund
         gazetteer: &gazetteer,
         ids: identity::ids(redactor, bundle),
         days: subject.days,
-        as_of: redactor.config.as_of.or_else(|| values::latest_date(bundle)),
+        as_of: values::latest_date(bundle),
         tags,
         counts: BTreeMap::new(),
         spans: Vec::new(),

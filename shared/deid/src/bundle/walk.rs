@@ -25,6 +25,7 @@ pub(super) struct Walk<'w> {
     pub(super) gazetteer: &'w Gazetteer,
     pub(super) ids: HashMap<String, String>,
     pub(super) days: i64,
+    /// The day against which ages are counted.
     pub(super) as_of: Option<Date>,
     pub(super) tags: Tags,
     pub(super) counts: BTreeMap<Kind, u32>,
