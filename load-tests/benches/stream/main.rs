@@ -1,0 +1,184 @@
+//! `shared/stream` measured against what the broker itself gives, on one Apache Kafka, in one run:
+//!
+//! | section | what it measures |
+//! | --- | --- |
+//! | `throughput` | bare produce, bare transactional copy, a pass-through stage, `ingest`; as ratios to the copy |
+//! | `latency` | produce to visible output at shares of saturation, for a few sizes and waits of a batch |
+//! | `compression` | records a second, processor time and bytes on disk for each codec |
+//! | `memory` | resident size of a consumer as records go by |
+//! | `code` | processor time of each step of the line's pure code |
+//! | `line` | processor time and resident size of each service of the running line |
+//! | `peer` | a peer's records a second on one core beside `ingest` and `validate` (`make peers`) |
+//!
+//! `make bench-stream` runs all but the last. Whatever is measured runs in a process of its own, so that `/proc` tells
+//! its memory and its processor time; it is this same program, started as `child`.
+
+#![expect(clippy::print_stdout, reason = "it prints its tables")]
+
+mod broker;
+mod child;
+mod code;
+mod compression;
+mod floor;
+mod input;
+mod latency;
+mod line;
+mod measure;
+mod memory;
+mod pass_through;
+mod peer;
+mod process;
+mod table;
+mod throughput;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use service::Failure;
+
+use crate::broker::Parts;
+
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    /// What to measure; all but `peer` by default.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    sections: Vec<Section>,
+    /// How often each contender of `throughput` and `compression` runs, in turns with the others.
+    #[arg(long, default_value_t = 3)]
+    repetitions: usize,
+    /// How long each run is measured, seconds.
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+    /// Partitions of the topics of `throughput`.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 12])]
+    partitions: Vec<i32>,
+    /// Records that wait for each contender of `throughput`: enough that none comes to their end.
+    #[arg(long, default_value_t = 400_000)]
+    backlog: u64,
+    /// Records that go through each consumer of `memory`.
+    #[arg(long, default_value_t = 1_000_000)]
+    memory_records: u64,
+    /// Messages that go through the line of `line`.
+    #[arg(long, default_value_t = 400)]
+    line_messages: u64,
+    /// Program of the peer and its arguments, before those that every peer gets: `python pipeline.py`.
+    #[arg(long, value_delimiter = ' ')]
+    peer: Vec<String>,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// What is measured, in a process of its own. Ends when its standard input does.
+    #[command(hide = true)]
+    Child(child::Options),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Section {
+    Throughput,
+    Latency,
+    Compression,
+    Memory,
+    Code,
+    Line,
+    Peer,
+}
+
+/// What every section needs to know of the run.
+struct Plan {
+    repetitions: usize,
+    window: Duration,
+    partitions: Vec<i32>,
+    backlog: u64,
+    memory_records: u64,
+    line_messages: u64,
+    peer: Vec<String>,
+}
+
+fn main() -> Result<(), Failure> {
+    let args = Args::parse();
+    if let Some(Sub::Child(options)) = args.command {
+        return child::run(options);
+    }
+    let sections: BTreeSet<Section> = if args.sections.is_empty() {
+        Section::value_variants().iter().copied().filter(|section| *section != Section::Peer).collect()
+    } else {
+        args.sections.iter().copied().collect()
+    };
+    let plan = Plan {
+        repetitions: args.repetitions.max(1),
+        window: Duration::from_secs_f64(args.seconds.max(0.5)),
+        partitions: args.partitions,
+        backlog: args.backlog,
+        memory_records: args.memory_records,
+        line_messages: args.line_messages,
+        peer: args.peer,
+    };
+    let started = Instant::now();
+    let mut report = Vec::new();
+    for section in sections {
+        println!("# {section:?}");
+        let text = match section {
+            // The one section without a broker.
+            Section::Code => code::measure()?,
+            _ => {
+                // A fresh broker each: no section inherits the files and caches of another.
+                let Some(mut parts) = Parts::start()? else {
+                    println!("skipped: {} is not set, so nothing is measured on Kafka", local_kafka::LIBS);
+                    continue;
+                };
+                match section {
+                    Section::Throughput => throughput::measure(&mut parts, &plan)?,
+                    Section::Latency => latency::measure(&mut parts, &plan)?,
+                    Section::Compression => compression::measure(&mut parts, &plan)?,
+                    Section::Memory => memory::measure(&mut parts, &plan)?,
+                    Section::Line => line::measure(&mut parts, &plan)?,
+                    Section::Peer => peer::measure(&mut parts, &plan)?,
+                    Section::Code => String::new(),
+                }
+            }
+        };
+        println!("{text}");
+        report.push(text);
+    }
+    println!("\n{}\n", machine(started.elapsed()));
+    for text in report {
+        println!("{text}");
+    }
+    Ok(())
+}
+
+/// One sentence: where and when the figures were taken.
+fn machine(took: Duration) -> String {
+    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        model.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1)).unwrap_or(" ?");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let today = jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(root).output();
+    let commit = commit
+        .map_or_else(|_| "?".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    format!(
+        "{cores} cores,{model}, {today}, commit {commit}, {:.0} s, load average at the end {}",
+        took.as_secs_f64(),
+        load.join(" ")
+    )
+}
+
+/// Folder of the encoder.
+fn encoder() -> PathBuf {
+    let models =
+        std::env::var_os("WARDSTREAM_MODELS").map_or_else(|| PathBuf::from(".cache/models"), PathBuf::from);
+    models.join("all-MiniLM-L6-v2")
+}
