@@ -176,11 +176,12 @@ fn candidates(document: &Document) -> Vec<Candidate> {
         let mut order: Vec<f32> = candidates.iter().map(|c| c.merit).collect();
         order.sort_by(|a, b| b.total_cmp(a));
         let floor = order.get(MAX_CANDIDATES - 1).copied().unwrap_or(0.0);
-        let mut room = MAX_CANDIDATES;
+        // Equals of the floor share what room the better ones leave, or an early half of a report would crowd out its end.
+        let mut room = MAX_CANDIDATES - order.iter().filter(|merit| **merit > floor).count();
         candidates.retain(|c| {
-            let keep = c.merit >= floor && room > 0;
-            room -= usize::from(keep);
-            keep
+            let equal = c.merit == floor && room > 0;
+            room -= usize::from(equal);
+            equal || c.merit > floor
         });
     }
     candidates
@@ -215,9 +216,7 @@ fn pick(
         candidates.iter().map(|c| document.narrative.get(c.span.clone()).unwrap_or("")).collect();
     let room = draft.budget.sentences.saturating_sub(draft.spans.len());
     let characters: usize = texts.iter().map(|text| text.chars().count()).sum();
-    let fits = candidates.len() <= room && draft.characters + characters <= draft.budget.characters;
-    let embeddings = if fits { Vec::new() } else { encoder.embed(&texts)? };
-    if fits {
+    if candidates.len() <= room && draft.characters + characters <= draft.budget.characters {
         let mut candidates = candidates;
         candidates.sort_by(|a, b| b.merit.total_cmp(&a.merit).then(a.span.start.cmp(&b.span.start)));
         for candidate in candidates {
@@ -225,6 +224,7 @@ fn pick(
         }
         return Ok(());
     }
+    let embeddings = encoder.embed(&texts)?;
     let centre = pool(&embeddings, &candidates.iter().map(|c| c.merit + 0.1).collect::<Vec<_>>());
     let mut open: Vec<(Candidate, Vec<f32>)> = candidates.into_iter().zip(embeddings).collect();
     let mut chosen: Vec<Vec<f32>> = Vec::new();
@@ -248,4 +248,19 @@ fn pick(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_findings_do_not_crowd_out_the_conclusion() {
+        let findings: String = (0..100).map(|n| format!("The segment number {n} is clear.\n")).collect();
+        let document = Document::from_text(&format!("FINDINGS:\n{findings}IMPRESSION: Pulmonary nodule."));
+        let candidates = candidates(&document);
+        assert_eq!(candidates.len(), MAX_CANDIDATES);
+        let last = candidates.last().and_then(|c| document.narrative.get(c.span.clone()));
+        assert_eq!(last, Some("Pulmonary nodule."));
+    }
 }
