@@ -88,7 +88,7 @@ const DOCUMENT_HL7: &[(&str, DocumentType)] = &[
     ("NRS", DocumentType::NursingNote),
 ];
 
-/// Phrases of a document's title.
+/// Phrases of a document's title; a space stands for the edge of a word.
 const DOCUMENT_TITLES: &[(&str, DocumentType)] = &[
     ("discharge summ", DocumentType::DischargeSummary),
     ("discharge letter", DocumentType::DischargeSummary),
@@ -106,8 +106,8 @@ const DOCUMENT_TITLES: &[(&str, DocumentType)] = &[
     ("xray", DocumentType::RadiologyReport),
     ("ultrasound", DocumentType::RadiologyReport),
     ("mammogra", DocumentType::RadiologyReport),
-    ("mri ", DocumentType::RadiologyReport),
-    ("ct ", DocumentType::RadiologyReport),
+    (" mri ", DocumentType::RadiologyReport),
+    (" ct ", DocumentType::RadiologyReport),
     ("nursing", DocumentType::NursingNote),
     ("nurse", DocumentType::NursingNote),
     ("triage", DocumentType::NursingNote),
@@ -224,7 +224,13 @@ fn by_loinc(code: &Code) -> Option<DocumentType> {
 }
 
 fn by_title(code: &Code) -> Option<DocumentType> {
-    let title = format!("{} ", code.display.to_lowercase());
+    let title: String = code
+        .display
+        .chars()
+        .map(|c| if c.is_alphanumeric() || c == '-' { c } else { ' ' })
+        .flat_map(char::to_lowercase)
+        .collect();
+    let title = format!(" {title} ");
     DOCUMENT_TITLES.iter().find(|(words, _)| title.contains(words)).map(|(_, label)| *label)
 }
 
@@ -276,6 +282,8 @@ mod tests {
             ("DS", "", DocumentType::DischargeSummary),
             ("RAD", "", DocumentType::RadiologyReport),
             ("XX1", "CT Head without contrast", DocumentType::RadiologyReport),
+            ("", "Brain/MRI", DocumentType::RadiologyReport),
+            ("", "District nurse visit", DocumentType::NursingNote),
             ("LAB", "", DocumentType::LabResult),
             ("", "Operative report", DocumentType::OperativeNote),
         ] {
@@ -286,6 +294,7 @@ mod tests {
             );
         }
         assert_eq!(document_type(&document("ZZ", "something")), None);
+        assert_eq!(document_type(&document("ZZ", "Blood product transfusion")), None);
     }
 
     #[test]
