@@ -10,6 +10,7 @@
 //! | a request with priority stat | emergent, p = 0.7 |
 //! | a request with priority asap or urgent | urgent, p = 0.7 |
 //! | the text | the heads' probabilities |
+//! | an encounter of class `EMER` without text or results | routine, with p(urgent) = 0.35 |
 //!
 //! The probabilities of being emergent, and of being at least urgent, are each the highest of all evidence: evidence
 //! can raise an urgency and none can lower it.
@@ -100,10 +101,10 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
     let text = if reading.is_substantial() { Some(score_text(models, &reading, prose)?) } else { None };
     let mut reasons = Vec::new();
     let results = judge_results(models.critical_table(), document, &mut reasons);
-    let (urgency, urgency_sure) = urgency(models, document, &results, &text, &reading, &mut reasons);
+    let (urgency, urgency_sure) = urgency(models, document, &results, text.as_ref(), &reading, &mut reasons);
     let (specialty, specialty_sure) =
         specialty(models, document, &results, text.as_ref(), &reading, &mut reasons);
-    let (doc_type, _) = doc_type(models, document, text.as_ref(), &mut reasons);
+    let doc_type = doc_type(document, text.as_ref(), &mut reasons);
     let strange = !results.critical && text.as_ref().is_some_and(|scores| scores.familiarity < FAMILIAR);
     if strange {
         reasons.push("abstained: few words of the text are known".to_owned());
@@ -193,7 +194,7 @@ fn urgency(
     models: &Models,
     document: &Document,
     results: &Results,
-    text: &Option<TextScores>,
+    text: Option<&TextScores>,
     reading: &Reading,
     reasons: &mut Vec<String>,
 ) -> (Scored<Urgency>, bool) {
@@ -343,23 +344,20 @@ fn specialty(
 }
 
 fn doc_type(
-    models: &Models,
     document: &Document,
     text: Option<&TextScores>,
     reasons: &mut Vec<String>,
-) -> (Scored<DocumentType>, bool) {
+) -> Scored<DocumentType> {
     if let Some((label, code)) = codes::document_type(document) {
         reasons.push(format!("document type: {label} by {code}"));
-        return (Scored { label, p: 0.98 }, true);
+        return Scored { label, p: 0.98 };
     }
-    let Some(scores) = text else {
-        return (Scored { label: DocumentType::Other, p: 0.6 }, false);
-    };
+    let Some(scores) = text else { return Scored { label: DocumentType::Other, p: 0.6 } };
     let best = scores.doc_type.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
     let (index, p) = best.map_or((0, 0.0), |(index, p)| (index, f64::from(*p)));
     let label = DocumentType::ALL.get(index).copied().unwrap_or(DocumentType::Other);
     reasons.push(format!("text: {label} {p:.2}"));
-    (Scored { label, p: round(p) }, p >= f64::from(models.heads().threshold(Task::DocumentType, index)))
+    Scored { label, p: round(p) }
 }
 
 /// The terms of the lexicon that speak for a group, for a reader.
