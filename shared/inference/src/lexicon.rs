@@ -75,7 +75,7 @@ impl Lexicon {
         Ok(lexicon)
     }
 
-    /// Phrases in the words of a text, within sentences, each place and group once.
+    /// Phrases in the words of a text, within sentences.
     #[must_use]
     pub fn hits(&self, words: &[Word]) -> Vec<Hit> {
         let mut hits = Vec::new();
@@ -129,6 +129,22 @@ mod tests {
     fn finds_phrases_with_their_context() {
         assert!(hits("Acute testicular torsion.").contains(&("urgency/emergent".into(), Context::Affirmed)));
         assert!(hits("No chest pains").contains(&("specialty/cardiology".into(), Context::Negated)));
+    }
+
+    #[test]
+    fn every_phrase_is_found_where_it_is_written() {
+        let tables: BTreeMap<String, BTreeMap<String, Vec<String>>> = toml::from_str(DEFAULT).unwrap();
+        let mut lost = Vec::new();
+        for (table, groups) in tables {
+            for (group, phrases) in groups {
+                let name = format!("{table}/{group}");
+                let found = |phrase: &String| {
+                    hits(&format!("x {} x", phrase.replace('#', "3"))).iter().any(|(group, _)| *group == name)
+                };
+                lost.extend(phrases.into_iter().filter(|phrase| !found(phrase)));
+            }
+        }
+        assert!(lost.is_empty(), "{lost:?}");
     }
 
     #[test]

@@ -147,8 +147,7 @@ const TERMINATORS: &[&str] = &[
 ];
 
 /// Units of time: "2 day history of cough" is about now.
-const DURATIONS: &[&str] =
-    &["day", "week", "month", "hour", "year", "minute", "hr", "d", "wk", "h", "/7", "/52", "/12", "long"];
+const DURATIONS: &[&str] = &["day", "week", "month", "hour", "year", "minute", "hr", "d", "wk", "h", "long"];
 
 /// Splits a text into words with context.
 #[must_use]
