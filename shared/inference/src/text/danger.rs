@@ -15,7 +15,8 @@ use super::sentence::Layout;
 pub struct Sign {
     /// Feature name, stable: `bp-low`, `spo2-low`…
     pub name: &'static str,
-    /// Whether it is one of immediate danger to life (NEWS2 scores 3 for the parameter, or a critical value).
+    /// Whether it is one of immediate danger to life: a critical value, or a vital sign that NEWS2 scores 3. Narrower than
+    /// NEWS2 are respiratory rate (from 30), temperature (to 34.5 °C) and the Glasgow coma scale (to 12).
     pub danger: bool,
     /// For people, numbers as written: `systolic blood pressure 78`.
     pub text: String,
@@ -58,9 +59,9 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             |_, _, v| {
                 if (40.0..=91.0).contains(&v) {
                     Some(("spo2-low", true))
-                } else if v <= 94.0 {
+                } else if (92.0..=94.0).contains(&v) {
                     Some(("spo2-borderline", false))
-                } else if v <= 100.0 {
+                } else if (95.0..=100.0).contains(&v) {
                     Some(("spo2-ok", false))
                 } else {
                     None
@@ -218,6 +219,7 @@ mod tests {
             ["bp-low", "spo2-low", "hr-high", "gcs-low"]
         );
         assert_eq!(names("bp 128/76 hr 72 sats 98%"), ["bp-ok", "spo2-ok", "hr-ok"]);
+        assert_eq!(names("sats on 28% Venturi mask"), Vec::<&str>::new(), "a share of oxygen breathed in");
     }
 
     #[test]
