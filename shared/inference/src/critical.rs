@@ -268,6 +268,11 @@ impl CriticalTable {
         }
     }
 
+    /// Whether the table has an entry for a result's code or name.
+    pub(crate) fn lists(&self, fact: &ObservationFact) -> bool {
+        self.find(fact).is_some()
+    }
+
     fn find(&self, fact: &ObservationFact) -> Option<Row> {
         // Feeds often leave the coding system empty or call it "LN": the shape of a LOINC code decides then.
         let loinc = fact.system == LOINC || fact.system.is_empty() || fact.system.eq_ignore_ascii_case("LN");
@@ -331,22 +336,86 @@ impl Analyte {
     }
 }
 
-/// Words of a culture report that mean nothing has grown, or nothing yet.
-const NO_GROWTH: [&str; 8] = [
+/// Words of a culture report that mean nothing has grown.
+const NO_GROWTH: [&str; 13] = [
     "no growth",
     "negative",
     "not detected",
     "sterile",
-    "pending",
-    "to follow",
-    "in progress",
     "no organism",
+    "no pathogen",
+    "no bacteri",
+    "no acid-fast",
+    "no yeast",
+    "no significant growth",
+    "not isolated",
+    "none isolated",
+    "not seen",
+];
+/// Words that mean nothing is known yet, unless an organism is named: susceptibilities may be pending.
+const NOT_YET: [&str; 3] = ["pending", "to follow", "in progress"];
+/// What an organism may be negative for and have grown all the same.
+const STAINS: [&str; 6] = ["gram", "coagulase", "lactose", "oxidase", "catalase", "indole"];
+/// Stems that name growth: organisms, their shapes, a positive culture.
+const GROWTH: [&str; 36] = [
+    "positive",
+    "_neg",
+    "cocc",
+    "bacill",
+    "rods",
+    "staph",
+    "strep",
+    "mrsa",
+    "aureus",
+    "coli",
+    "klebsiella",
+    "pseudomonas",
+    "proteus",
+    "serratia",
+    "enterobacter",
+    "citrobacter",
+    "acinetobacter",
+    "stenotrophomonas",
+    "haemophilus",
+    "hemophilus",
+    "neisseria",
+    "meningitidis",
+    "listeria",
+    "salmonella",
+    "bacteroides",
+    "clostridi",
+    "cutibacterium",
+    "corynebacter",
+    "candida",
+    "cryptococc",
+    "yeast",
+    "mycobacterium",
+    "isolated",
+    "grown",
+    "growth of",
+    "growing",
 ];
 
+/// Whether a culture report says that something grew.
+///
+/// A clause that names an organism decides, whatever the other bottle or the susceptibilities say; a report that names
+/// neither an organism nor the lack of one counts as growth.
+fn has_grown(report: &str) -> bool {
+    let mut folded = report.to_lowercase();
+    for stain in STAINS {
+        for joint in ["-", " "] {
+            folded = folded.replace(&format!("{stain}{joint}negative"), &format!("{stain}_neg"));
+        }
+    }
+    let says = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    let named =
+        folded.split(['.', ';', ',', '\n']).any(|clause| says(clause, &GROWTH) && !says(clause, &NO_GROWTH));
+    let nothing = folded.trim().is_empty() || says(&folded, &NO_GROWTH) || says(&folded, &NOT_YET);
+    named || !nothing
+}
+
 fn judge_culture(name: &str, fact: &ObservationFact) -> Verdict {
-    let Some(text) = fact.text.as_deref() else { return Verdict::NotCritical };
-    let folded = text.to_lowercase();
-    if folded.trim().is_empty() || NO_GROWTH.iter().any(|words| folded.contains(words)) {
+    if !fact.text.as_deref().is_some_and(has_grown) {
         return Verdict::NotCritical;
     }
     if fact.flags.iter().any(|flag| matches!(flag.as_str(), "N" | "NEG" | "ND")) {
@@ -369,8 +438,10 @@ fn round(value: f64) -> String {
         0
     } else if value.abs() >= 10.0 {
         1
-    } else {
+    } else if value.abs() >= 1.0 {
         2
+    } else {
+        3
     };
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }

@@ -7,7 +7,7 @@ use crate::observation::{Abnormality, ObservationFact};
 
 mod bundle;
 
-/// Most characters of narrative that are read; the rest is left out, which [`Document::truncated`] says.
+/// Most bytes of narrative that are read; the rest is left out, which [`Document::truncated`] says.
 pub const MAX_NARRATIVE: usize = 200_000;
 /// Most results that are read.
 pub const MAX_OBSERVATIONS: usize = 5_000;
@@ -96,25 +96,21 @@ impl Document {
         if text.trim().is_empty() {
             return;
         }
-        if !self.narrative.is_empty() {
-            self.narrative.push('\n');
-        }
-        let room = MAX_NARRATIVE.saturating_sub(self.narrative.len());
+        let room = MAX_NARRATIVE.saturating_sub(self.narrative.len() + 1);
         let mut cut = text.len().min(room);
         while !text.is_char_boundary(cut) {
             cut -= 1;
         }
         self.truncated |= cut < text.len();
-        for (index, line) in text.get(..cut).unwrap_or("").split("\r\n").enumerate() {
-            if index > 0 {
-                self.narrative.push('\n');
-            }
-            self.narrative.push_str(line);
+        if cut == 0 {
+            return;
+        }
+        if !self.narrative.is_empty() {
+            self.narrative.push('\n');
         }
         // HL7 v2 text may carry bare carriage returns as line ends.
-        if self.narrative.contains('\r') {
-            self.narrative = self.narrative.replace('\r', "\n");
-        }
+        let text = text.get(..cut).unwrap_or("");
+        self.narrative.push_str(&text.replace("\r\n", "\n").replace('\r', "\n"));
     }
 
     fn append_results(&mut self) {
@@ -122,9 +118,6 @@ impl Document {
         let table = CriticalTable::default_table();
         let mut lines: Vec<(u8, String)> = Vec::new();
         for fact in &self.observations {
-            if fact.value.is_none() && fact.text.is_none() {
-                continue;
-            }
             let critical = matches!(table.judge(fact, self.age_days), Verdict::Critical(_));
             let rank = match fact.abnormality() {
                 _ if critical => 0,

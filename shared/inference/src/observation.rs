@@ -44,6 +44,9 @@ pub enum Abnormality {
     Critical,
 }
 
+/// Most characters of a text result in its rendered line.
+const MAX_HEADLINE: usize = 120;
+
 /// LOINC's code system URI.
 pub const LOINC: &str = "http://loinc.org";
 
@@ -80,7 +83,7 @@ impl ObservationFact {
         }
     }
 
-    /// Distance from normal by HL7 table 0078 flags, then by the reference range.
+    /// Distance from normal: the greater of what the flags (HL7 table 0078) and the reference range say.
     ///
     /// A value is [`Abnormality::Marked`] when it lies beyond its range by more than half the range's width,
     /// or is twice its upper limit where the range has no lower end.
@@ -138,8 +141,11 @@ impl ObservationFact {
                 line.push_str(&self.unit);
             }
         } else if let Some(text) = &self.text {
+            // The first line of a report is its headline; the rest is prose.
+            let headline = text.trim().lines().next().unwrap_or("");
+            let end = headline.char_indices().nth(MAX_HEADLINE).map_or(headline.len(), |(end, _)| end);
             line.push_str(": ");
-            line.push_str(text);
+            line.push_str(headline.get(..end).unwrap_or(""));
         }
         match (&self.low, &self.high) {
             (Some(low), Some(high)) => line.push_str(&format!(" ({low}-{high})")),

@@ -145,8 +145,32 @@ fn growth_in_a_blood_culture() {
         ..result("600-7", "Blood culture", "", "")
     };
     assert!(is_critical(&culture));
-    culture.text = Some("No growth after 5 days".into());
-    assert!(!is_critical(&culture));
+    for (text, critical) in [
+        ("No growth after 5 days", false),
+        ("NEGATIVE", false),
+        ("Culture in progress, final report to follow", false),
+        ("Preliminary report. No growth at 24 hours. Left arm.", false),
+        ("Staphylococcus aureus not detected", false),
+        ("Gram stain: no organisms seen. Culture: no growth", false),
+        ("No pathogens isolated", false),
+        ("No growth at 5 days. Fungal culture in progress. Mycobacterial culture pending", false),
+        ("Gram negative rods", true),
+        ("Coagulase-negative Staphylococcus", true),
+        ("Gram-negative bacilli, identification to follow", true),
+        ("Staphylococcus aureus, susceptibilities pending", true),
+        ("Anaerobic bottle: no growth. Aerobic bottle: E. coli", true),
+        ("Micrococcus", true),
+        ("Unheard-of organism", true),
+    ] {
+        culture.text = Some(text.into());
+        assert_eq!(is_critical(&culture), critical, "{text}");
+    }
+}
+
+#[test]
+fn a_small_limit_keeps_its_digits() {
+    let troponin = result("67151-1", "Troponin T", "0.06", "ng/mL");
+    assert!(matches!(judge(&troponin), Verdict::Critical(c) if c.reason.ends_with("(limit 0.052)")));
 }
 
 #[test]

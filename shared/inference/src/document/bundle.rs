@@ -4,7 +4,8 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use super::{Code, Codes, Document, MAX_OBSERVATIONS};
-use crate::observation::{LOINC, ObservationFact};
+use crate::critical::CriticalTable;
+use crate::observation::{Abnormality, LOINC, ObservationFact};
 
 /// Longest text result that is one value ("positive") rather than a line of a report, in bytes.
 const VALUE_LENGTH: usize = 40;
@@ -18,7 +19,7 @@ pub(super) fn read(bundle: &Value) -> Document {
     let mut birth = None;
     let mut newest: Option<Date> = date(text(bundle, "timestamp"));
     let mut requests = 0usize;
-    for resource in &resources {
+    for resource in resources.into_iter().filter(|resource| !is_withdrawn(resource)) {
         for key in ["effectiveDateTime", "issued", "authoredOn", "date"] {
             newest = newest.max(date(text(resource, key)));
         }
@@ -75,6 +76,14 @@ pub(super) fn read(bundle: &Value) -> Document {
         document.age_days = newest.since(birth).ok().and_then(|span| u32::try_from(span.get_days()).ok());
     }
     document
+}
+
+/// Whether a resource says of itself that it does not hold: entered in error, a request taken back, a refuted condition.
+fn is_withdrawn(resource: &Value) -> bool {
+    let verification = resource.get("verificationStatus").unwrap_or(&Value::Null);
+    text(resource, "status") == "entered-in-error"
+        || text(resource, "status") == "revoked"
+        || codings(verification).any(|coding| matches!(coding.code.as_str(), "refuted" | "entered-in-error"))
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
@@ -192,7 +201,7 @@ fn decode(data: &str) -> Option<Vec<u8>> {
 }
 
 fn report(resource: &Value, document: &mut Document) {
-    if matches!(text(resource, "status"), "entered-in-error" | "cancelled") {
+    if text(resource, "status") == "cancelled" {
         return;
     }
     concept(resource.get("code"), &mut document.codes.document);
@@ -206,9 +215,6 @@ fn report(resource: &Value, document: &mut Document) {
 }
 
 fn reference(resource: &Value, document: &mut Document) {
-    if text(resource, "status") == "entered-in-error" {
-        return;
-    }
     concept(resource.get("type"), &mut document.codes.document);
     concepts(resource.get("category"), &mut document.codes.document);
     for content in array(resource, "content") {
@@ -221,13 +227,18 @@ fn reference(resource: &Value, document: &mut Document) {
 
 fn composition(resource: &Value, document: &mut Document) {
     concept(resource.get("type"), &mut document.codes.document);
-    for section in array(resource, "section") {
+    sections(resource, document);
+}
+
+fn sections(parent: &Value, document: &mut Document) {
+    for section in array(parent, "section") {
         let title = text(section, "title");
         let body = section.get("text").map(|narrative| plain(text(narrative, "div"))).unwrap_or_default();
         if !body.trim().is_empty() {
             let head = if title.is_empty() { String::new() } else { format!("{title}: ") };
             document.push_text(&format!("{head}{}", body.trim()));
         }
+        sections(section, document);
     }
 }
 
@@ -263,10 +274,6 @@ fn quantity_text(value: Option<&Value>) -> Option<String> {
 }
 
 fn observation(resource: &Value, document: &mut Document) {
-    if document.observations.len() >= MAX_OBSERVATIONS {
-        document.truncated = true;
-        return;
-    }
     let parent = fact(resource);
     let status = parent.status.clone();
     if parent.counts() {
@@ -276,20 +283,35 @@ fn observation(resource: &Value, document: &mut Document) {
             && (line.len() > VALUE_LENGTH || line.contains('\n') || narrative_code(&parent));
         if prose {
             document.push_text(line);
-        } else if parent.value.is_some() || parent.text.is_some() {
-            document.observations.push(parent);
+        }
+        if !prose || must_be_judged(&parent) {
+            push_result(parent, document);
         }
         notes(resource, document);
     }
     for component in array(resource, "component") {
         let mut part = fact(component);
         part.status.clone_from(&status);
-        if part.counts()
-            && (part.value.is_some() || part.text.is_some())
-            && document.observations.len() < MAX_OBSERVATIONS
-        {
-            document.observations.push(part);
+        if part.counts() {
+            push_result(part, document);
         }
+    }
+}
+
+/// Whether a result may be critical although it is written as prose: an organism's name can be a line.
+fn must_be_judged(fact: &ObservationFact) -> bool {
+    fact.abnormality() == Abnormality::Critical || CriticalTable::default_table().lists(fact)
+}
+
+/// Keeps a result: one with an answer, or with a critical flag in place of one.
+fn push_result(fact: ObservationFact, document: &mut Document) {
+    if fact.value.is_none() && fact.text.is_none() && fact.abnormality() != Abnormality::Critical {
+        return;
+    }
+    if document.observations.len() < MAX_OBSERVATIONS {
+        document.observations.push(fact);
+    } else {
+        document.truncated = true;
     }
 }
 
@@ -347,6 +369,16 @@ fn fact(resource: &Value) -> ObservationFact {
         }),
         string => Some(string.to_owned()),
     };
+    // Titres ("1:128") and ranges, which feeds send as OBX-2 = SN or NR.
+    let pair = |element: &str, first: &str, second: &str, between: &str| {
+        let element = resource.get(element)?;
+        let (first, second) = (quantity_text(element.get(first)), quantity_text(element.get(second)));
+        (first.is_some() || second.is_some())
+            .then(|| format!("{}{between}{}", first.unwrap_or_default(), second.unwrap_or_default()))
+    };
+    answer = answer
+        .or_else(|| pair("valueRatio", "numerator", "denominator", ":"))
+        .or_else(|| pair("valueRange", "low", "high", "-"));
     if value.is_none()
         && let Some(integer) = resource.get("valueInteger").and_then(Value::as_i64)
     {

@@ -51,6 +51,71 @@ fn numbers_sent_as_strings_are_numbers() {
     assert_eq!(fact.and_then(|f| f.comparator.as_deref()), Some("<"));
 }
 
+fn entries(resources: impl IntoIterator<Item = Value>) -> Document {
+    let entries: Vec<Value> = resources.into_iter().map(|resource| json!({"resource": resource})).collect();
+    Document::from_bundle(&json!({"entry": entries}))
+}
+
+#[test]
+fn growth_is_judged_however_long_its_line() {
+    for text in [
+        "Methicillin-resistant Staphylococcus aureus",
+        "Gram stain of the aerobic bottle\nGram-negative rods",
+    ] {
+        let document = entries([json!({"resourceType": "Observation", "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "600-7", "display": "Blood culture"}]},
+            "valueString": text})]);
+        let first = document.result_lines.first();
+        assert_eq!(first.map(|(_, rank)| *rank), Some(0), "{text}");
+        assert!(document.prose().contains(text.lines().last().unwrap_or("")));
+    }
+}
+
+#[test]
+fn a_critical_flag_without_a_value_counts() {
+    let flagged = |value: Value| {
+        let mut observation = json!({"resourceType": "Observation", "status": "final", "code": {"text": "Odd assay"},
+            "interpretation": [{"coding": [{"code": "AA"}]}]});
+        if let (Some(fields), Value::Object(value)) = (observation.as_object_mut(), value) {
+            fields.extend(value);
+        }
+        entries([observation])
+    };
+    assert_eq!(flagged(json!({})).narrative, "Odd assay, critical");
+    let titre = flagged(json!({"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 128}}}));
+    assert_eq!(titre.narrative, "Odd assay: 1:128, critical");
+    let range = flagged(json!({"valueRange": {"low": {"value": 5}, "high": {"value": 10}}}));
+    assert_eq!(range.narrative, "Odd assay: 5-10, critical");
+}
+
+#[test]
+fn what_was_withdrawn_is_not_read() {
+    let document = entries([
+        json!({"resourceType": "ServiceRequest", "status": "revoked", "priority": "stat"}),
+        json!({"resourceType": "Condition", "code": {"text": "Sepsis"},
+            "verificationStatus": {"coding": [{"code": "refuted"}]}}),
+        json!({"resourceType": "Composition", "status": "entered-in-error",
+            "section": [{"text": {"div": "<div>Shock</div>"}}]}),
+    ]);
+    assert_eq!(document, Document::default());
+}
+
+#[test]
+fn sections_within_sections_are_read() {
+    let document = entries([json!({"resourceType": "Composition", "status": "final", "section": [
+        {"title": "Course", "section": [{"title": "Day 2", "text": {"div": "<div>Fever &lt; 38</div>"}}]}]})]);
+    assert_eq!(document.narrative, "Day 2: Fever < 38");
+}
+
+#[test]
+fn results_that_find_no_room_are_said_to_be_left_out() {
+    let component = json!({"code": {"text": "Sodium"}, "valueInteger": 140});
+    let panel = json!({"resourceType": "Observation", "status": "final", "code": {"text": "Panel"},
+        "component": vec![component; MAX_OBSERVATIONS + 1]});
+    let document = entries([panel]);
+    assert!(document.truncated && document.observations.len() == MAX_OBSERVATIONS);
+}
+
 #[test]
 fn huge_text_is_cut_at_a_character() {
     let document = Document::from_text(&"é".repeat(MAX_NARRATIVE));
