@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::Kind;
 use crate::lexicon::{self, EPONYM, TITLE};
 use crate::text::names::Words;
-use crate::text::tokens::Shape;
+use crate::text::tokens::{Shape, fold, is_mark};
 use crate::text::{Candidate, Layer};
 use builder::Builder;
 
@@ -19,7 +19,7 @@ use builder::Builder;
 /// `Gazetteer::default()` knows nobody.
 #[derive(Default)]
 pub struct Gazetteer {
-    /// Words of names, lower-case; true when the word is nothing but a name.
+    /// Words of names, folded; true when the word is nothing but a name.
     names: HashMap<String, bool>,
     initials: HashSet<String>,
     strings: Option<(AhoCorasick, Vec<Kind>)>,
@@ -91,7 +91,7 @@ impl Gazetteer {
             .tokens
             .iter()
             .map(|token| {
-                let word = token.text(words.text).to_lowercase();
+                let word = fold(token.text(words.text));
                 self.names.get(&word).copied().or_else(|| {
                     // "Smith-Jones" of a patient called Smith.
                     let parts: Vec<Option<&bool>> =
@@ -178,12 +178,12 @@ impl Gazetteer {
     /// What looks like an identity of this bundle, by other means than [`Gazetteer::find`]: for the residual scan. Names count only when
     /// they are nothing but names and are written with a capital.
     pub(crate) fn residue(&self, text: &str) -> Option<Kind> {
-        let boundary = |c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '-');
+        let boundary = |c: char| !c.is_alphanumeric() && !is_mark(c) && !matches!(c, '\'' | '’' | '-');
         if !self.names.is_empty() && text.contains(char::is_uppercase) {
             let hit = text.split(boundary).any(|word| {
                 word.starts_with(char::is_uppercase)
                     && word.chars().count() >= 4
-                    && self.names.get(&word.to_lowercase()) == Some(&true)
+                    && self.names.get(&fold(word)) == Some(&true)
                     && lexicon::flags(&word.to_lowercase()) & EPONYM == 0
             });
             if hit {

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::values::absent;
+use crate::text::tokens::is_invisible;
 
 /// Decoded size above which an attachment is withheld.
 const LARGEST: usize = 16 << 20;
@@ -156,14 +157,12 @@ fn character(entity: &str) -> Option<char> {
     Some(named)
 }
 
-/// A character as it is seen: soft hyphens and zero-width characters, which would break a name in two, are not.
+/// A character as it is seen; a space for the no-break one.
 fn visible(c: char) -> Option<char> {
     match c {
         '\u{a0}' => Some(' '),
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => None,
         '\n' | '\r' | '\t' => Some(c),
-        c if c.is_control() => None,
-        c => Some(c),
+        c => (!is_invisible(c) && !c.is_control()).then_some(c),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Gazetteer;
 use crate::Kind;
 use crate::lexicon::{self, AMBIGUOUS, EPONYM, GIVEN, STOP, TITLE, WARD};
-use crate::text::tokens::{Shape, tokenize};
+use crate::text::tokens::{Shape, fold, tokenize};
 
 /// How far the elements of a bundle are followed.
 const DEPTH: usize = 64;
@@ -188,18 +188,14 @@ impl Builder {
             return;
         }
         for token in tokenize(text) {
-            let word = token.text(text).to_lowercase();
+            let word = fold(token.text(text));
             if token.is(TITLE | lexicon::CREDENTIAL | lexicon::PARTICLE) || word.chars().count() < 2 {
                 continue;
             }
             let sure = !token.is(AMBIGUOUS | STOP | WARD) && word.chars().count() > 2;
-            let plain = unaccented(&word);
             for part in word.split(['-', '\'', '’']).filter(|part| part.chars().count() > 2) {
                 let sure = lexicon::flags(part) & (AMBIGUOUS | STOP | WARD | lexicon::PARTICLE) == 0;
                 self.names.entry(part.to_owned()).or_insert(sure);
-            }
-            if plain != word {
-                self.names.insert(plain, sure);
             }
             self.names.insert(word, sure);
         }
@@ -331,24 +327,4 @@ fn is_identifier(element: &str) -> bool {
             | "requisition"
             | "targetIdentifier"
     )
-}
-
-/// Latin letters without their accents.
-fn unaccented(word: &str) -> String {
-    word.chars()
-        .map(|c| match c {
-            'à'..='å' | 'ā' | 'ă' | 'ą' => 'a',
-            'ç' | 'ć' | 'č' => 'c',
-            'è'..='ë' | 'ē' | 'ę' | 'ě' => 'e',
-            'ì'..='ï' | 'ī' => 'i',
-            'ñ' | 'ń' | 'ň' => 'n',
-            'ò'..='ö' | 'ø' | 'ō' | 'ő' => 'o',
-            'ù'..='ü' | 'ū' | 'ű' => 'u',
-            'ý' | 'ÿ' => 'y',
-            'š' | 'ś' => 's',
-            'ž' | 'ź' | 'ż' => 'z',
-            'ł' => 'l',
-            other => other,
-        })
-        .collect()
 }

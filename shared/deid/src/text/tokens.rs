@@ -58,7 +58,7 @@ pub(crate) fn tokenize(text: &str) -> Vec<Token> {
         }
         let mut end = start + first.len_utf8();
         while let Some(&(at, next)) = chars.peek() {
-            if next.is_alphabetic() || ('\u{300}'..='\u{36f}').contains(&next) {
+            if next.is_alphabetic() || is_mark(next) {
                 end = at + next.len_utf8();
                 chars.next();
             } else if matches!(next, '\'' | '’' | '-')
@@ -75,7 +75,7 @@ pub(crate) fn tokenize(text: &str) -> Vec<Token> {
             word = &word[..word.len() - if word.ends_with("'s") || word.ends_with("'S") { 2 } else { 4 }];
         }
         lower.clear();
-        lower.extend(word.chars().flat_map(char::to_lowercase));
+        lower.extend(word.chars().filter(|c| !is_mark(*c)).flat_map(char::to_lowercase));
         tokens.push(Token {
             start,
             end: start + word.len(),
@@ -85,6 +85,39 @@ pub(crate) fn tokenize(text: &str) -> Vec<Token> {
         });
     }
     tokens
+}
+
+/// A character that is not seen: a soft hyphen, or one without width.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+/// What does not end a word though it is no letter: a combining accent or an invisible character.
+pub(crate) fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}') || is_invisible(c)
+}
+
+/// A word as names are compared: in lower case, Latin letters without their accents, composed or not.
+pub(crate) fn fold(word: &str) -> String {
+    let lower = word.chars().filter(|c| !is_mark(*c)).flat_map(char::to_lowercase);
+    // The lower case of U+0130 is an i and a mark.
+    lower
+        .filter(|c| !is_mark(*c))
+        .map(|c| match c {
+            'à'..='å' | 'ā' | 'ă' | 'ą' => 'a',
+            'ç' | 'ć' | 'č' => 'c',
+            'è'..='ë' | 'ē' | 'ę' | 'ě' => 'e',
+            'ì'..='ï' | 'ī' => 'i',
+            'ñ' | 'ń' | 'ň' => 'n',
+            'ò'..='ö' | 'ø' | 'ō' | 'ő' => 'o',
+            'ù'..='ü' | 'ū' | 'ű' => 'u',
+            'ý' | 'ÿ' => 'y',
+            'š' | 'ś' => 's',
+            'ž' | 'ź' | 'ż' => 'z',
+            'ł' => 'l',
+            other => other,
+        })
+        .collect()
 }
 
 fn shape(word: &str) -> Shape {
