@@ -217,10 +217,8 @@ fn identify(bundle: &mut Value, facility: &str, control_id: &str, timestamp: Opt
 /// Valued fields and components that no kept resource holds.
 fn unmapped(engine: &Engine<'_>, used: &[Vec<u64>], unexpected: &[usize]) -> Vec<Unmapped> {
     let mut out = Vec::new();
-    let mut occurrences: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, segment) in engine.segments.iter().enumerate() {
+    for ((index, segment), occurrence) in engine.segments.iter().enumerate().zip(&engine.occurrences) {
         let name = segment.name();
-        let occurrence = occurrences.entry(name).and_modify(|n| *n += 1).or_insert(1);
         let mut push = |path: String, reason: Reason| {
             out.push(Unmapped { segment: name.to_owned(), occurrence: *occurrence, path, reason });
         };

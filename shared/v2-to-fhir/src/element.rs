@@ -147,6 +147,19 @@ pub(crate) fn push(parent: &mut Map<String, Value>, name: &str, item: Value) -> 
     }
 }
 
+/// Appends an item that cannot be there yet to the list at `path`, without looking for it; false if `path` is not the
+/// list of an element of `root` itself.
+pub(crate) fn push_new(root: &mut Map<String, Value>, path: &Path, item: &Value) -> bool {
+    let [Step::Append(name)] = path.steps.as_slice() else { return false };
+    match root.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
+        Value::Array(list) => {
+            list.push(item.clone());
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Choice elements (`value[x]`) that rows fill by more than one type; FHIR takes one.
 const CHOICES: [&str; 8] =
     ["collected", "deceased", "effective", "medication", "multipleBirth", "occurrence", "onset", "performed"];

@@ -17,7 +17,7 @@ use crate::table::{SegmentMap, Tables};
 use crate::time::Zones;
 use crate::unmapped::Reason;
 
-/// Data-type maps nest no deeper than this; the deepest today is four.
+/// Bound on the nesting of data-type maps, against one that holds itself.
 const DEPTH: usize = 12;
 
 /// What a source names: a value and what lies within it.
@@ -93,7 +93,9 @@ pub(crate) struct Engine<'m> {
     pub(crate) drafts: Drafts,
     /// Why a field was refused: segment, field, reason.
     pub(crate) refused: Vec<(usize, usize, Reason)>,
-    /// First and last-but-one segment of the group each segment belongs to.
+    /// Which segment of its name each segment is, from 1.
+    pub(crate) occurrences: Vec<usize>,
+    /// First segment of the group that each segment belongs to, and one past its last.
     pub(crate) groups: Vec<(usize, usize)>,
     /// Segment and field whose rows are being applied.
     pub(crate) at: (usize, usize),
@@ -113,9 +115,16 @@ impl<'m> Engine<'m> {
         facility: String,
     ) -> Self {
         let delimiters = message.delimiters();
+        let segments: Vec<_> = message.segments().collect();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        let occurrences = segments
+            .iter()
+            .map(|segment| *counts.entry(segment.name()).and_modify(|n| *n += 1).or_insert(1))
+            .collect();
         Self {
             tables,
-            segments: message.segments().collect(),
+            segments,
+            occurrences,
             separators: [
                 delimiters.component,
                 delimiters.repetition.unwrap_or(delimiters.component),

@@ -13,17 +13,14 @@ pub(crate) enum Primitive {
     Markdown,
     Code,
     Uri,
-    Url,
     Date,
     DateTime,
     Instant,
     Time,
     Boolean,
-    Decimal,
     Integer,
     PositiveInt,
     UnsignedInt,
-    Base64,
 }
 
 impl Primitive {
@@ -33,17 +30,14 @@ impl Primitive {
             "markdown" => Self::Markdown,
             "code" => Self::Code,
             "uri" => Self::Uri,
-            "url" => Self::Url,
             "date" => Self::Date,
             "dateTime" => Self::DateTime,
             "instant" => Self::Instant,
             "time" => Self::Time,
             "boolean" => Self::Boolean,
-            "decimal" => Self::Decimal,
             "integer" => Self::Integer,
             "positiveInt" => Self::PositiveInt,
             "unsignedInt" => Self::UnsignedInt,
-            "base64Binary" => Self::Base64,
             _ => return None,
         })
     }
@@ -54,7 +48,7 @@ impl Primitive {
         match self {
             Self::String | Self::Markdown => string(text).map(Value::from).ok_or(Reason::InvalidValue),
             Self::Code => code(text).map(Value::from).ok_or(Reason::InvalidCode),
-            Self::Uri | Self::Url => uri(text).map(Value::from).ok_or(Reason::InvalidValue),
+            Self::Uri => uri(text).map(Value::from).ok_or(Reason::InvalidValue),
             Self::Date => Ok(Value::from(date()?.date())),
             Self::DateTime => Ok(Value::from(date()?.date_time(zones))),
             Self::Instant => date()?.instant(zones).map(Value::from).ok_or(Reason::InvalidDate),
@@ -64,31 +58,44 @@ impl Primitive {
                 "N" | "n" => Ok(Value::Bool(false)),
                 _ => Err(Reason::InvalidCode),
             },
-            Self::Decimal => number::decimal(text).ok_or(Reason::InvalidNumber),
             Self::Integer => number::integer(text, i32::MIN).ok_or(Reason::InvalidNumber),
             Self::PositiveInt => number::integer(text, 1).ok_or(Reason::InvalidNumber),
             Self::UnsignedInt => number::integer(text, 0).ok_or(Reason::InvalidNumber),
-            Self::Base64 => base64(text).map(Value::from).ok_or(Reason::InvalidValue),
         }
     }
 }
 
+/// Bytes of the longest FHIR `string` (FHIR 4.0.1, section 2.24.0.1).
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// `text` with line feeds for carriage returns and without other control characters but tabs.
+fn printable(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.chars().filter_map(|c| match c {
+        '\r' => Some('\n'),
+        '\t' | '\n' => Some(c),
+        c if c.is_control() => None,
+        c => Some(c),
+    })
+}
+
 /// FHIR `string`: something other than white space, no control characters but tab and line ends, at most 1 MiB.
 pub(crate) fn string(text: &str) -> Option<String> {
-    let mut clean: String = text
-        .chars()
-        .filter_map(|c| match c {
-            '\r' => Some('\n'),
-            '\t' | '\n' => Some(c),
-            c if c.is_control() => None,
-            c => Some(c),
-        })
-        .collect();
+    let mut clean: String = printable(text).collect();
     let end = clean.trim_end().len();
     clean.truncate(end);
     let start = clean.len() - clean.trim_start().len();
     clean.drain(..start);
-    (!clean.is_empty() && clean.len() <= 1024 * 1024).then_some(clean)
+    (!clean.is_empty() && clean.len() <= MAX_BYTES).then_some(clean)
+}
+
+/// Adds a line to a FHIR `string` without reading what it holds again; false if it would be too long.
+pub(crate) fn add_line(held: &mut String, line: &str) -> bool {
+    let before = held.len();
+    held.push('\n');
+    held.extend(printable(line));
+    let end = held.trim_end().len();
+    held.truncate(if end <= MAX_BYTES { end } else { before });
+    end <= MAX_BYTES
 }
 
 /// FHIR `code`: no white space at the ends, single spaces within.
@@ -119,6 +126,13 @@ mod tests {
     fn text_is_cleaned_not_changed() {
         assert_eq!(string(" a\u{1}b \r\nc ").as_deref(), Some("ab \n\nc"));
         assert_eq!(string(" \t "), None);
+        let mut held = "one".to_owned();
+        for line in ["", "  two \u{1}", " "] {
+            assert!(add_line(&mut held, line));
+        }
+        assert_eq!(held, "one\n  two");
+        assert!(!add_line(&mut held, &"x".repeat(MAX_BYTES)));
+        assert_eq!(held, "one\n  two");
         assert_eq!(code("  chest   xr ").as_deref(), Some("chest xr"));
         assert_eq!(uri("a b"), None);
         assert_eq!(base64("QUJD\r\nREVG").as_deref(), Some("QUJDREVG"));

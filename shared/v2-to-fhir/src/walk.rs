@@ -9,7 +9,7 @@ use crate::primitive;
 use crate::table::{MessageMap, Placement, Relation};
 
 /// Resources that belong to one order; the next order has its own.
-const ORDER_SLOTS: [&str; 9] = [
+const ORDER_SLOTS: [&str; 8] = [
     "ServiceRequest",
     "DiagnosticReport",
     "Specimen",
@@ -18,7 +18,6 @@ const ORDER_SLOTS: [&str; 9] = [
     "MedicationRequest",
     "order-provenance",
     "indication",
-    "order-device",
 ];
 /// Resources that belong to the message rather than to a patient.
 const MESSAGE_SLOTS: [&str; 5] = ["MessageHeader", "Appointment", "referral", "event", "DocumentReference"];
@@ -165,8 +164,7 @@ fn place(
     }
     let begun = held.is_none();
     let handle = held.unwrap_or_else(|| {
-        let occurrence =
-            engine.segments.iter().take(index).filter(|s| s.name() == segment.name()).count() + 1;
+        let occurrence = engine.occurrences.get(index).copied().unwrap_or_default();
         engine.drafts.begin(&row.resource, format!("{}/{occurrence}", segment.name()))
     });
     let mut body = std::mem::take(engine.drafts.body(handle)?);
@@ -185,14 +183,14 @@ fn place(
         draft.origin = format!("{}/{}", segment.name(), index);
     }
     for relation in &row.relations {
-        relate(engine, handle, relation, followed, waiting);
+        relate(engine, handle, begun, relation, followed, waiting);
     }
     if begun {
         engine.slots.insert(row.slot.clone(), handle);
         let (ready, rest) = std::mem::take(waiting).into_iter().partition(|w| w.relation.slot == row.slot);
         *waiting = rest;
         for Waiting { from, relation } in ready {
-            connect(engine, from, relation, handle);
+            connect(engine, from, false, relation, handle);
         }
     }
     Some(handle)
@@ -209,12 +207,14 @@ fn continued(engine: &mut Engine<'_>, index: usize) -> Option<Handle> {
     let handle = *engine.slots.get("Observation")?;
     let draft = engine.drafts.list.get_mut(handle)?;
     let text: Vec<_> = here.field(5).repetitions().map(|r| r.full_text().trim_end().to_owned()).collect();
-    let joined = match draft.body.get("valueString").and_then(Value::as_str) {
-        Some(text_before) => format!("{text_before}\n{}", text.join("\n")),
-        None => text.join("\n"),
+    let text = text.join("\n");
+    let joined = match draft.body.get_mut("valueString") {
+        Some(Value::String(held)) => primitive::add_line(held, &text),
+        _ => primitive::string(&text)
+            .map(|text| draft.body.insert("valueString".into(), Value::from(text)))
+            .is_some(),
     };
-    if let Some(joined) = primitive::string(&joined) {
-        draft.body.insert("valueString".into(), Value::from(joined));
+    if joined {
         for field in 1..=here.field_count() {
             if matches!(field, 1 | 4 | 5) || same(field) {
                 draft.marks.push(Mark { segment: index, field, components: u64::MAX });
@@ -266,6 +266,7 @@ fn backbone(
 fn relate(
     engine: &mut Engine<'_>,
     handle: Handle,
+    begun: bool,
     relation: &'static Relation,
     followed: Option<Handle>,
     waiting: &mut Vec<Waiting<'static>>,
@@ -277,17 +278,22 @@ fn relate(
         return;
     }
     match engine.slots.get(&relation.slot).copied() {
-        Some(other) if other != handle => connect(engine, handle, relation, other),
+        Some(other) if other != handle => connect(engine, handle, begun, relation, other),
         _ => waiting.push(Waiting { from: handle, relation }),
     }
 }
 
-fn connect(engine: &mut Engine<'_>, from: Handle, relation: &Relation, other: Handle) {
+/// Writes the reference between two resources; `begun` says that `from` was made just now.
+fn connect(engine: &mut Engine<'_>, from: Handle, begun: bool, relation: &Relation, other: Handle) {
     let (holder, target) = if relation.from_there { (other, from) } else { (from, other) };
-    if let Some(body) = engine.drafts.body(holder) {
-        // A subject that two segments name is the same one.
-        element::place(body, &relation.path, draft::reference(target), Vec::new(), false);
+    let Some(body) = engine.drafts.body(holder) else { return };
+    let reference = draft::reference(target);
+    // A report may list thousands of results; one just made is not among them.
+    if begun && relation.from_there && element::push_new(body, &relation.path, &reference) {
+        return;
     }
+    // A subject that two segments name is the same one.
+    element::place(body, &relation.path, reference, Vec::new(), false);
 }
 
 /// A participant in the care of a patient who is not the general practitioner.
