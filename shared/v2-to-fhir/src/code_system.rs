@@ -67,7 +67,7 @@ pub(crate) fn table(number: &str) -> String {
     format!("{TERMINOLOGY}v2-{number}")
 }
 
-/// The four digits of an HL7 table that a coding-system name stands for: `HL70078`, `HL7078`, `HL70078`.
+/// The four digits of an HL7 table that a coding-system name stands for: `HL70078`, `HL778`, `HL7-0078`.
 pub(crate) fn table_number(name: &str) -> Option<String> {
     let digits = name.strip_prefix("HL7").or_else(|| name.strip_prefix("hl7"))?;
     let digits = digits.trim_start_matches('-');

@@ -59,8 +59,6 @@ pub(crate) enum Function {
     ReferenceRange,
     /// ED or RP to Attachment.
     Attachment,
-    /// Text to an attachment's base64.
-    TextAttachment,
     /// All of the value, delimiters included.
     FullText,
     /// A line of the narrative of the resource being made.
@@ -99,7 +97,6 @@ impl Function {
             "value" => Self::Value,
             "reference-range" => Self::ReferenceRange,
             "attachment" => Self::Attachment,
-            "text-attachment" => Self::TextAttachment,
             "full-text" => Self::FullText,
             "narrative" => Self::Narrative,
             _ => return Err(format!("unknown function {text:?}")),
@@ -196,10 +193,6 @@ pub(crate) fn value(
             Some(Value::from(end.date_time(&mut engine.zones)))
         }
         Function::Attachment => observation::attachment(scope, used).map(Value::Object),
-        Function::TextAttachment => {
-            *used = u64::MAX;
-            primitive::string(&scope.full_text()).map(|text| observation::text_attachment(&text))
-        }
         Function::FullText => {
             *used = u64::MAX;
             primitive::string(&scope.full_text()).map(Value::from)

@@ -53,7 +53,7 @@ pub(crate) fn integer(text: &str, least: i32) -> Option<Value> {
         Some(_) => return None,
         None => text,
     };
-    let value: i32 = whole.strip_prefix('+').unwrap_or(whole).parse().ok()?;
+    let value: i32 = whole.parse().ok()?;
     (value >= least).then(|| Value::from(value))
 }
 
@@ -84,6 +84,8 @@ mod tests {
     #[test]
     fn integers_are_bounded() {
         assert_eq!(integer("3.0", 1), Some(Value::from(3)));
+        assert_eq!(integer("+3", 1), Some(Value::from(3)));
+        assert_eq!(integer("+-3", i32::MIN), None);
         assert_eq!(integer("0", 1), None);
         assert_eq!(integer("99999999999", 0), None);
     }

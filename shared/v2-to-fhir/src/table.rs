@@ -282,6 +282,8 @@ fn relation(text: &str) -> Result<Relation, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::rule::{Beside, Via};
 
@@ -296,6 +298,30 @@ mod tests {
             }
             _ => None,
         }
+    }
+
+    #[test]
+    fn every_map_is_used() {
+        let tables = tables();
+        let mut used: HashSet<&str> = HashSet::new();
+        let mut use_via = |via: &'static Via| {
+            if let Via::Map(name) | Via::Reference(name) = via {
+                used.insert(name);
+            }
+        };
+        for rule in tables.maps.values().flat_map(|map| &map.rules) {
+            use_via(&rule.via);
+            for extra in &rule.extras {
+                if let Beside::Field(_, via) = &extra.from {
+                    use_via(via);
+                }
+            }
+        }
+        used.extend(
+            tables.messages.iter().flat_map(|m| m.rows.values().flatten()).map(|row| row.map.as_str()),
+        );
+        let unused: Vec<_> = tables.maps.keys().filter(|name| !used.contains(name.as_str())).collect();
+        assert_eq!(unused, Vec::<&String>::new());
     }
 
     #[test]
