@@ -183,7 +183,7 @@ fn debug_shows_no_content() {
 #[test]
 fn a_fixed_offset_that_was_assumed_is_named() {
     let options = Options { default_zone: TimeZone::fixed(jiff::tz::offset(-5)), ..Options::default() };
-    let bundle = with(&RADIOLOGY, &options).expect("the message converts").bundle;
+    let bundle = with(RADIOLOGY, &options).expect("the message converts").bundle;
     let tags = resources(&bundle, "MessageHeader")[0]["meta"]["tag"].clone();
     let assumed = tags.as_array().into_iter().flatten().find(|t| t.to_string().contains("assumed"));
     assert_eq!(assumed.map(|t| t["code"].clone()), Some(Value::from("-05")));
