@@ -49,4 +49,7 @@ pub mod headers {
     pub const REPLAY_PARTITION: &str = "ws-replay-partition";
     /// Offset of that letter.
     pub const REPLAY_OFFSET: &str = "ws-replay-offset";
+    /// The key of this record is no longer parked, if as many of its records are parked as this says. It is written
+    /// behind their replay; when more were parked meanwhile the stage drops it, and they have to be replayed first.
+    pub const RELEASE: &str = "ws-release";
 }
