@@ -7,6 +7,8 @@
 
 mod config;
 mod damage;
+#[cfg(feature = "drill")]
+pub mod drill;
 mod feed;
 mod imaging;
 mod labs;

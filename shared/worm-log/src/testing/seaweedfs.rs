@@ -55,7 +55,11 @@ impl SeaweedFs {
         }
     }
 
-    async fn start_binary(weed: &Path) -> Result<Self, String> {
+    /// [`start`](Self::start) of this binary, whatever the environment names.
+    ///
+    /// # Errors
+    /// Why it does not come up, with the end of its log.
+    pub async fn start_binary(weed: &Path) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
         let settings = serde_json::json!({"identities": [
             identity("admin", &["Admin"]),

@@ -1,0 +1,117 @@
+//! `wardstream-drill NAME --seed N`: one drill. The last line on standard output is the verdict with its figures.
+//!
+//! Exit status: 0 when the verdict holds, 1 when it does not, 2 when the drill itself failed, 64 for a wrong command
+//! line. The violations, by topic, partition and offset, go to standard error; configurations and logs of the
+//! processes stay in the folder that is named there.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use wardstream_load_tests::drill::{self, Name, Options, Outcome, Run};
+
+/// Exit status of a wrong command line (`EX_USAGE`).
+const EX_USAGE: u8 = 64;
+/// Exit status of a drill that failed itself.
+const FAILED: u8 = 2;
+
+/// Runs the line on real parts, every instance a process, does something terrible to it under load, and proves that
+/// nothing was lost, repeated or put out of order.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Which drill.
+    name: Name,
+    /// Decides everything that is random.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How often the terrible thing is done [default: the drill's own].
+    #[arg(long)]
+    kills: Option<u64>,
+    /// Messages of the feed, where the drill counts in messages [default: the drill's own].
+    #[arg(long)]
+    messages: Option<u64>,
+    /// Instances of each service.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=8))]
+    instances: u8,
+    /// Keep configurations and logs in this folder [default: a temporary one, kept only after a violation].
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    if let Some(status) = drill::become_other() {
+        return status;
+    }
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(args) {
+        Ok(holds) if holds => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&service::chain(&*error));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// A line for the operator; the verdict alone goes to standard output.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn run(args: Args) -> Result<bool, service::Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let temporary = match &args.folder {
+        Some(folder) => {
+            std::fs::create_dir_all(folder)?;
+            None
+        }
+        None => Some(tempfile::TempDir::with_prefix("wardstream-drill-")?),
+    };
+    let folder = match (&args.folder, &temporary) {
+        (Some(folder), _) => folder.canonicalize()?,
+        (None, Some(temporary)) => temporary.path().to_owned(),
+        (None, None) => return Err("no folder".into()),
+    };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    let _entered = runtime.enter();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    runtime.spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        flag.store(true, Ordering::Release);
+    });
+    let options = Options {
+        name: args.name,
+        seed: args.seed,
+        kills: args.kills,
+        messages: args.messages,
+        instances: usize::from(args.instances),
+    };
+    // This is the main thread, which lives longest.
+    let outcome =
+        drill::run(&options, &Run { folder: folder.clone(), runtime: runtime.handle().clone(), interrupted });
+    let whole = matches!(&outcome, Ok(outcome) if outcome.verdict.holds());
+    if let Some(temporary) = temporary.filter(|_| !whole) {
+        say(&format!("configurations and logs are in {}", temporary.keep().display()));
+    }
+    report(&outcome?)
+}
+
+fn report(outcome: &Outcome) -> Result<bool, service::Failure> {
+    for violation in &outcome.verdict.violations {
+        say(&format!("violation: {violation}"));
+    }
+    writeln!(std::io::stdout(), "{outcome}")?;
+    Ok(outcome.verdict.holds())
+}

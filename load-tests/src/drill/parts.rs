@@ -1,0 +1,194 @@
+//! The parts that the line stands on: Kafka, registry, mail server, S3 store with Object Lock.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use contracts::topics;
+use local_kafka::{Builder, Cluster};
+use mail_sink::{Credentials, MailSink};
+use stream::{Codec, Publisher, RegistryConfig};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use worm_log::S3Config;
+use worm_log::testing::{SeaweedFs, WEED_VARIABLE};
+
+use crate::drill::gate::Gate;
+use crate::drill::service::{Smtp, Surroundings};
+use crate::drill::{Error, process};
+
+/// Environment variable that names the folder of the encoder's folder.
+const MODELS: &str = "WARDSTREAM_MODELS";
+const ENCODER: &str = "all-MiniLM-L6-v2";
+const USER: &str = "notify";
+const PASSWORD: &str = "only-on-loopback";
+/// Mails that are kept whole; their Message-IDs are kept all.
+const KEPT_MAILS: usize = 100;
+
+/// The variables that name the parts.
+pub const VARIABLES: [&str; 3] = [local_kafka::LIBS, WEED_VARIABLE, MODELS];
+
+/// How Kafka is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// Brokers.
+    pub(crate) nodes: usize,
+    /// Partitions of each topic.
+    pub(crate) partitions: i32,
+    /// Where the brokers' logs are, unless in the temporary folder.
+    pub(crate) logs: Option<PathBuf>,
+    /// Port of a proxy that the second listener names as its address.
+    pub(crate) advertised: Option<u16>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { nodes: 1, partitions: 3, logs: None, advertised: None }
+    }
+}
+
+/// The parts, running. They end with the value, and with this process.
+pub(crate) struct Parts {
+    pub(crate) kafka: Cluster,
+    /// For the drill's own clients.
+    pub(crate) config: stream::Config,
+    pub(crate) registry: Gate,
+    pub(crate) mail: MailSink,
+    pub(crate) store: Gate,
+    /// The store past its gate.
+    pub(crate) bucket: S3Config,
+    pub(crate) codec: Codec,
+    pub(crate) publisher: Publisher,
+    pub(crate) runtime: Handle,
+    models: PathBuf,
+    ca_file: PathBuf,
+    _weed: SeaweedFs,
+    registry_stop: CancellationToken,
+}
+
+impl Parts {
+    /// Starts them. Call it on the thread that lives longest: they end with it.
+    pub(crate) fn start(setup: &Setup, folder: &Path, runtime: &Handle) -> Result<Self, Error> {
+        let [libs, weed, models] = named()?;
+        let weed = runtime
+            .block_on(SeaweedFs::start_binary(&launched(&weed, folder)?))
+            .map_err(|reason| Error::part("SeaweedFS", reason))?;
+        let bucket = weed.audit_config();
+        let endpoint = bucket.endpoint.clone().unwrap_or_default();
+        let address = endpoint.trim_start_matches("http://").parse();
+        let store = Gate::new(address.map_err(|error| Error::part("SeaweedFS", error))?, runtime)?;
+
+        let kafka = broker(&libs, setup)?;
+        let config =
+            stream::Config { bootstrap_servers: kafka.bootstrap_servers(), ..stream::Config::default() };
+        let replication = if setup.nodes >= 3 { 3 } else { 1 };
+        runtime
+            .block_on(stream::ensure_topics(&config, &topics(setup.partitions), replication))
+            .map_err(|error| Error::part("topics", error))?;
+
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .map_err(Error::io("listener of the registry"))?;
+        let address = listener.local_addr().map_err(Error::io("listener of the registry"))?;
+        let registry = Gate::new(address, runtime)?;
+        let registry_stop = CancellationToken::new();
+        runtime.spawn(schema_registry::serve(listener, contracts::subjects(), registry_stop.clone()));
+        // The drill's own codec is not behind the gate.
+        let direct = RegistryConfig { url: format!("http://{address}"), ..RegistryConfig::default() };
+        let codec = Codec::new(&direct, runtime.clone()).map_err(|reason| Error::part("registry", reason))?;
+
+        let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.to_owned() };
+        let mail = mail_sink::Config {
+            credentials: Some(credentials),
+            keep: KEPT_MAILS,
+            ..mail_sink::Config::default()
+        };
+        let mail = runtime.block_on(MailSink::start(mail)).map_err(|error| Error::part("mail", error))?;
+        let ca_file = folder.join("mail-ca.pem");
+        std::fs::write(&ca_file, mail.certificate_pem()).map_err(Error::io("mail-ca.pem"))?;
+        let publisher = Publisher::new("feed", &config, runtime.clone())
+            .map_err(|error| Error::part("publisher", error))?;
+        Ok(Self {
+            kafka,
+            config,
+            registry,
+            mail,
+            store,
+            bucket,
+            codec,
+            publisher,
+            runtime: runtime.clone(),
+            models: models.join(ENCODER),
+            ca_file,
+            _weed: weed,
+            registry_stop,
+        })
+    }
+
+    /// What the configuration of an instance names, with Kafka at these addresses.
+    pub(crate) fn surroundings<'a>(
+        &'a self,
+        bootstrap_servers: &'a str,
+        registry: &'a str,
+        store: &'a str,
+    ) -> Surroundings<'a> {
+        Surroundings {
+            bootstrap_servers,
+            registry,
+            models: &self.models,
+            smtp: Smtp {
+                host: self.mail.addr().ip().to_string(),
+                port: self.mail.addr().port(),
+                user: USER,
+                password: PASSWORD,
+                ca_file: &self.ca_file,
+            },
+            bucket: &self.bucket,
+            store,
+        }
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.registry_stop.cancel();
+    }
+}
+
+/// What the environment names.
+fn named() -> Result<[PathBuf; 3], Error> {
+    let mut found = Vec::new();
+    for variable in VARIABLES {
+        found.push(std::env::var_os(variable).map(PathBuf::from).ok_or(Error::Missing(variable))?);
+    }
+    <[PathBuf; 3]>::try_from(found).map_err(|_| Error::Missing(local_kafka::LIBS))
+}
+
+fn broker(libs: &Path, setup: &Setup) -> Result<Cluster, Error> {
+    let mut builder = Builder::new(libs)
+        .nodes(setup.nodes)
+        .launched_by(process::launcher()?)
+        // By default a transaction that timed out is looked for every ten seconds only.
+        .property("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500");
+    if let Some(logs) = &setup.logs {
+        builder = builder.logs_in(logs);
+    }
+    if let Some(port) = setup.advertised {
+        builder = builder.advertise_through(port);
+    }
+    builder.start().map_err(|error| Error::part("Apache Kafka", error))
+}
+
+/// A program in `folder` that becomes `program`, and ends with this process.
+fn launched(program: &Path, folder: &Path) -> Result<PathBuf, Error> {
+    let quoted = |text: String| format!("'{}'", text.replace('\'', r"'\''"));
+    let mut words: Vec<String> =
+        process::launcher()?.into_iter().map(|word| quoted(word.to_string_lossy().into_owned())).collect();
+    words.push(quoted(program.display().to_string()));
+    let script = folder.join("launch");
+    let context = "launcher script";
+    std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" ")))
+        .map_err(Error::io(context))?;
+    std::fs::set_permissions(&script, <std::fs::Permissions as PermissionsExt>::from_mode(0o755))
+        .map_err(Error::io(context))?;
+    Ok(script)
+}

@@ -1,0 +1,49 @@
+use tempfile::TempDir;
+
+use crate::{Error, Node};
+
+/// Nodes that form one cluster. Dropped, they are killed and their logs deleted.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Node>,
+    // Goes after the nodes that write in it.
+    _folder: TempDir,
+}
+
+impl Cluster {
+    pub(crate) fn new(nodes: Vec<Node>, folder: TempDir) -> Self {
+        Self { nodes, _folder: folder }
+    }
+
+    /// `host:port` of every node, separated by commas.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> String {
+        let addresses: Vec<String> = self.nodes.iter().map(Node::address).collect();
+        addresses.join(",")
+    }
+
+    /// The nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The nodes, to be killed, stopped and resumed.
+    pub fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
+    /// Starts every node that does not run, and waits until all of them answer.
+    ///
+    /// # Errors
+    /// When one does not come up.
+    pub fn resume(&mut self) -> Result<(), Error> {
+        // A broker opens its port only once the quorum stands, so all start before any is waited for.
+        for node in &mut self.nodes {
+            if !node.is_running() {
+                node.spawn()?;
+            }
+        }
+        self.nodes.iter_mut().try_for_each(Node::ready)
+    }
+}
