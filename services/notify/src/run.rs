@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use contracts::{NotificationLedger, NotificationSent, TriageSummarized};
 use service::{Failure, Process};
 use stream::{
-    Codec, CodecError, Context, Fate, Incoming, Outgoing, Publisher, Reject, Stage, Table, Unavailable,
+    Codec, CodecError, Context, Fate, Incoming, Observer, Outgoing, Publisher, Reject, Stage, Table,
+    Unavailable,
 };
 use telemetry::Metrics;
 
@@ -37,6 +38,7 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
         sent: Table::new(LEDGER, None, &config.kafka)?,
         publisher: Publisher::new("ledger", &config.kafka, process.runtime.clone())?,
         metrics: process.metrics.clone(),
+        observer: runtime.observer.clone(),
     };
     Ok(stream::run(stage, &["triage.summarized"], &config.kafka, &runtime)?)
 }
@@ -53,6 +55,7 @@ pub struct Notify {
     sent: Table,
     publisher: Publisher,
     metrics: Metrics,
+    observer: Observer,
 }
 
 impl std::fmt::Debug for Notify {
@@ -125,6 +128,9 @@ impl Notify {
         let now = if so_far.deferred.is_empty() { mail.clone() } else { mail.clone().only(&so_far.deferred) };
         match self.mailer.send(&now) {
             Ok(delivery) => {
+                if !delivery.accepted.is_empty() {
+                    self.observer.ready(SMTP);
+                }
                 self.count("accepted", delivery.accepted.len());
                 self.count("rejected", delivery.rejected.len());
                 so_far.accepted.extend(delivery.accepted);

@@ -68,6 +68,21 @@ const OWN: &[Page] = &[
         "what the stage made of the record is over kafka.tuning.max_record_bytes",
         "raise the limit here and on the output topic, then replay the dead letter",
     ),
+    page(
+        "STREAM-904",
+        "instances of the service died again and again while this record alone was worked on",
+        "look at how the process ended (memory, a native library) and report it with the kind of message; the dead letter can be replayed after an upgrade",
+    ),
+    page(
+        "STREAM-905",
+        "a record keeps failing for something that answers other records, so its key is parked",
+        "find out why with the service's log and the dependency's, then release the key: its records go on in their order",
+    ),
+    page(
+        "STREAM-906",
+        "an earlier record of the same key is parked, and this one may not overtake it",
+        "release the key: its records go on in their order",
+    ),
     page("CONF-700", "the command line is wrong", "run the program with --help"),
     page(
         "CONF-701",

@@ -25,6 +25,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Exit status of a service that could not go on (`EX_SOFTWARE` of BSD's sysexits.h).
 pub const EX_SOFTWARE: u8 = 70;
 
+/// Exit status of a service that could not commit for too long and gave its partitions back (`EX_TEMPFAIL`).
+pub const EX_TEMPFAIL: u8 = 75;
+
 /// An error at the top of a process, with its chain of causes.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
@@ -84,8 +87,8 @@ impl Process {
     }
 }
 
-/// Runs one service as a process: exit status 0 after a drain, 64 for a wrong configuration, 70 when it could not
-/// go on.
+/// Runs one service as a process: exit status 0 after a drain, 64 for a wrong configuration, 75 when nothing could be
+/// committed for too long, 70 when it could not go on for another reason.
 #[must_use]
 pub fn main<C: Configuration>(name: &'static str, run: fn(C, &Process) -> Result<(), Failure>) -> ExitCode {
     let config: C = settings::parse_or_exit(name);
@@ -96,7 +99,8 @@ pub fn main<C: Configuration>(name: &'static str, run: fn(C, &Process) -> Result
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!(service = name, error = chain(&*failure), "service ends");
-            ExitCode::from(EX_SOFTWARE)
+            let stuck = matches!(failure.downcast_ref(), Some(stream::Error::Stuck(_)));
+            ExitCode::from(if stuck { EX_TEMPFAIL } else { EX_SOFTWARE })
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct Config {
     pub group_id: String,
     /// Static membership: a stable name of this instance, so that a restart moves no partition; empty means none.
     pub group_instance_id: String,
+    /// How members of the group agree on who reads which partition.
+    pub group_protocol: GroupProtocol,
     /// How outputs and offsets commit together.
     pub delivery: Delivery,
     /// Transport and authentication.
@@ -32,6 +34,7 @@ impl Default for Config {
             bootstrap_servers: "127.0.0.1:9092".to_owned(),
             group_id: String::new(),
             group_instance_id: String::new(),
+            group_protocol: GroupProtocol::default(),
             delivery: Delivery::default(),
             security: Security::default(),
             tuning: Tuning::default(),
@@ -50,6 +53,18 @@ pub enum Delivery {
     /// Outputs first, then offsets; the lineage guard of the next stage lets each output through once. For a broker
     /// without transactions.
     LineageGuarded,
+}
+
+/// How members of a group agree on who reads which partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupProtocol {
+    /// The members agree among themselves, cooperatively: only partitions that move stop.
+    #[default]
+    Classic,
+    /// The broker decides (KIP-848, Kafka 4.0 and later). Its `group.consumer.session.timeout.ms` holds then, not
+    /// `session_timeout`.
+    Consumer,
 }
 
 /// Transport and authentication.
@@ -96,16 +111,21 @@ pub struct Tuning {
     pub max_in_flight: usize,
     /// Most bytes of records that are read and not committed.
     pub max_in_flight_bytes: ByteSize,
-    /// Most records of one transaction.
+    /// Finished records that are a transaction at once, without waiting for more.
     pub batch_records: usize,
     /// How long a finished record waits for others to share its transaction while more are being processed.
     pub batch_linger: Duration,
     /// Largest record that a stage takes or makes; a larger one is dead-lettered by reference.
     pub max_record_bytes: ByteSize,
-    /// How often a record that makes a stage panic is tried before it is dead-lettered.
+    /// How often a record that makes a stage panic is tried before it is dead-lettered. A record that ends the whole
+    /// process is found in as many deaths, and given up after as many again.
     pub max_attempts: u32,
     /// Longest wait between two tries while a dependency is down.
     pub max_backoff: Duration,
+    /// How often a record may fail for a dependency that meanwhile answers others, before its key is parked.
+    pub park_after: u32,
+    /// How long nothing can be committed before the process gives its partitions back and ends with status 75.
+    pub commit_timeout: Duration,
     /// How long a drain may take after a stop signal.
     pub drain_timeout: Duration,
     /// Kafka's `transaction.timeout.ms`. Under the session timeout, so that a dead instance holds its readers back
@@ -128,6 +148,8 @@ impl Default for Tuning {
             max_record_bytes: ByteSize::from_mib(16),
             max_attempts: 3,
             max_backoff: Duration::from_secs(5),
+            park_after: 30,
+            commit_timeout: Duration::from_secs(120),
             drain_timeout: Duration::from_secs(15),
             transaction_timeout: Duration::from_secs(15),
             session_timeout: Duration::from_secs(30),
@@ -173,6 +195,12 @@ impl Config {
         need(tuning.max_in_flight > 0, "tuning.max_in_flight", "it is 0");
         need(tuning.batch_records > 0, "tuning.batch_records", "it is 0");
         need(tuning.max_attempts > 0, "tuning.max_attempts", "it is 0");
+        need(tuning.park_after > 0, "tuning.park_after", "it is 0");
+        need(
+            tuning.commit_timeout > tuning.transaction_timeout,
+            "tuning.commit_timeout",
+            "it is not over kafka.tuning.transaction_timeout",
+        );
         need(
             tuning.transaction_timeout <= tuning.session_timeout,
             "tuning.transaction_timeout",
@@ -228,8 +256,6 @@ impl Config {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", tuning.session_timeout.as_millis().to_string())
             .set("max.poll.interval.ms", "300000")
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.message.max.bytes", self.message_max_bytes().to_string())
@@ -238,6 +264,13 @@ impl Config {
             .set("topic.metadata.refresh.interval.ms", "10000")
             .set("statistics.interval.ms", "1000")
             .set("enable.partition.eof", "false");
+        match self.group_protocol {
+            GroupProtocol::Classic => client
+                .set("partition.assignment.strategy", "cooperative-sticky")
+                .set("session.timeout.ms", tuning.session_timeout.as_millis().to_string()),
+            // Each of these two would be an error with it.
+            GroupProtocol::Consumer => client.set("group.protocol", "consumer"),
+        };
         if !self.group_instance_id.is_empty() {
             client.set("group.instance.id", &self.group_instance_id);
         }

@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use rdkafka::error::KafkaError;
+
+use crate::machine::Failure;
 
 /// What ends a service. Everything else is waited for or becomes a record's fate.
 #[derive(Debug, thiserror::Error)]
@@ -6,8 +10,20 @@ pub enum Error {
     /// A client could not be made: a property is wrong.
     #[error("kafka client could not be created; check the kafka section of the configuration")]
     Client(#[source] KafkaError),
-    /// Kafka refused for good, for instance an authorisation that is missing.
-    #[error("kafka refused: {context}")]
+    /// Kafka refused for good, for instance because an authorisation is missing.
+    #[error("kafka refused: {context}: {detail}")]
+    Refused {
+        /// What was being done.
+        context: &'static str,
+        /// Why, in Kafka's words.
+        detail: String,
+    },
+    /// No transaction could be committed for [`commit_timeout`](crate::Tuning::commit_timeout). What was not
+    /// committed is read again by the next instance.
+    #[error("nothing could be committed for {} s", .0.as_secs())]
+    Stuck(Duration),
+    /// A call to Kafka failed.
+    #[error("kafka: {context}")]
     Kafka {
         /// What was being done.
         context: &'static str,
@@ -32,4 +48,13 @@ pub enum Error {
         /// Records admitted and not committed.
         pending: usize,
     },
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(context, trouble) => Self::Refused { context, detail: trouble.detail },
+            Failure::Stuck(bound) => Self::Stuck(bound),
+        }
+    }
 }

@@ -9,6 +9,9 @@ pub enum Fate {
     Emit(Vec<Outgoing>),
     /// The input cannot be processed, now or ever: it goes to `<stage>.dead-letter` with its original bytes.
     DeadLetter(Reject),
+    /// The input's key keeps failing: it goes to `<stage>.parked` with its original bytes, and so does every later
+    /// record of that key in its partition until the key is released. The other keys flow on.
+    Park(Reject),
     /// The input needs no further processing, for this reason (a stable word, a metric label). A record of
     /// `line.dropped` keeps the fact.
     Drop(&'static str),

@@ -33,17 +33,6 @@ impl Lineage {
             timestamp: record.header(SOURCE_TIMESTAMP)?.parse().ok()?,
         })
     }
-
-    /// Headers for the outputs of `record`.
-    pub(crate) fn headers(record: &Incoming, index: u32) -> [(&'static str, String); 5] {
-        [
-            (SOURCE_TOPIC, record.topic.to_string()),
-            (SOURCE_PARTITION, record.partition.to_string()),
-            (SOURCE_OFFSET, record.offset.to_string()),
-            (OUTPUT_INDEX, index.to_string()),
-            (SOURCE_TIMESTAMP, record.timestamp_ms.to_string()),
-        ]
-    }
 }
 
 /// The last lineage seen in one input partition, per source partition.
@@ -53,7 +42,7 @@ impl Lineage {
 /// then the source topic was deleted and made anew, its offsets began again, and dropping it would lose an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Guard {
-    seen: BTreeMap<(String, i32), Last>,
+    seen: BTreeMap<String, BTreeMap<i32, Last>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +55,19 @@ struct Last {
 
 /// Version of the text form, so that a later one can tell.
 const VERSION: &str = "g1";
+/// Begins the word that counts deaths.
+const DEATHS: &str = "deaths=";
 
 impl Guard {
     /// Notes the lineage; false when it was seen before.
     pub(crate) fn admit(&mut self, lineage: &Lineage) -> bool {
         let Lineage { offset, index, timestamp, .. } = *lineage;
         let new = Last { offset, index, timestamp };
-        match self.seen.get_mut(&(lineage.topic.clone(), lineage.partition)) {
+        let Some(partitions) = self.seen.get_mut(&lineage.topic) else {
+            self.seen.insert(lineage.topic.clone(), BTreeMap::from([(lineage.partition, new)]));
+            return true;
+        };
+        match partitions.get_mut(&lineage.partition) {
             Some(last) if (last.offset, last.index) < (offset, index) => {
                 *last = Last { timestamp: timestamp.max(last.timestamp), ..new };
                 true
@@ -83,38 +78,53 @@ impl Guard {
             }
             Some(_) => false,
             None => {
-                self.seen.insert((lineage.topic.clone(), lineage.partition), new);
+                partitions.insert(lineage.partition, new);
                 true
             }
         }
     }
 
-    /// The text that travels in the metadata of the committed offset: `g1 topic:0=17.0@1700000000000,2=5.1@1700000000001`.
+    /// The text that travels in the metadata of the committed offset:
+    /// `g1 topic:0=17.0@1700000000000,2=5.1@1700000000001`, and `g1 deaths=2 topic:…` when instances died at that
+    /// offset.
     ///
-    /// Kafka bounds it (`offset.metadata.max.bytes`, 4096 by default). What does not fit is left out, the oldest first: the guard then knows less, and lets a duplicate through rather than lose a record.
-    pub(crate) fn to_metadata(&self, max_bytes: usize) -> String {
-        let mut entries: Vec<_> = self.seen.iter().collect();
+    /// Kafka bounds it (`offset.metadata.max.bytes`, 4096 by default). What does not fit is left out, the oldest
+    /// first: the guard then knows less, and lets a duplicate through rather than lose a record.
+    pub(crate) fn to_metadata(&self, deaths: u32, max_bytes: usize) -> String {
+        let mut entries: Vec<Entry<'_>> = self
+            .seen
+            .iter()
+            .flat_map(|(topic, partitions)| {
+                partitions.iter().map(move |(partition, last)| (topic.as_str(), *partition, *last))
+            })
+            .collect();
         loop {
-            let text = render(&entries);
+            let text = render(deaths, &entries);
             if text.len() <= max_bytes || entries.is_empty() {
                 return text;
             }
             let oldest =
-                entries.iter().enumerate().min_by_key(|(_, (_, last))| last.timestamp).map(|(at, _)| at);
+                entries.iter().enumerate().min_by_key(|(_, (_, _, last))| last.timestamp).map(|(at, _)| at);
             if let Some(at) = oldest {
                 entries.remove(at);
             }
         }
     }
 
-    /// Reads the text form. Anything else gives an empty guard.
-    pub(crate) fn from_metadata(text: &str) -> Self {
+    /// Reads the text form: the guard, and how many instances died at that offset. Anything else gives an empty
+    /// guard and no deaths.
+    pub(crate) fn from_metadata(text: &str) -> (Self, u32) {
         let mut guard = Self::default();
+        let mut deaths = 0;
         let mut words = text.split(' ');
         if words.next() != Some(VERSION) {
-            return guard;
+            return (guard, deaths);
         }
         for word in words {
+            if let Some(count) = word.strip_prefix(DEATHS) {
+                deaths = count.parse().unwrap_or(0);
+                continue;
+            }
             let Some((topic, partitions)) = word.split_once(':') else { continue };
             for entry in partitions.split(',') {
                 let parsed = entry.split_once('=').and_then(|(partition, position)| {
@@ -128,26 +138,30 @@ impl Guard {
                     Some((partition.parse().ok()?, last))
                 });
                 if let Some((partition, last)) = parsed {
-                    guard.seen.insert((topic.to_owned(), partition), last);
+                    guard.seen.entry(topic.to_owned()).or_default().insert(partition, last);
                 }
             }
         }
-        guard
+        (guard, deaths)
     }
 }
 
-fn render(entries: &[(&(String, i32), &Last)]) -> String {
+type Entry<'a> = (&'a str, i32, Last);
+
+fn render(deaths: u32, entries: &[Entry<'_>]) -> String {
     let mut text = String::from(VERSION);
+    // Writing to a String cannot fail.
+    if deaths > 0 {
+        let _ = write!(text, " {DEATHS}{deaths}");
+    }
     let mut topic = None;
-    for ((name, partition), last) in entries {
-        let separator = if topic == Some(name) { "," } else { " " };
-        text.push_str(separator);
-        if topic != Some(name) {
-            text.push_str(name);
-            text.push(':');
+    for (name, partition, last) in entries {
+        if topic == Some(name) {
+            text.push(',');
+        } else {
+            let _ = write!(text, " {name}:");
             topic = Some(name);
         }
-        // Writing to a String cannot fail.
         let _ = write!(text, "{partition}={}.{}@{}", last.offset, last.index, last.timestamp);
     }
     text
@@ -188,8 +202,19 @@ mod tests {
 
     #[test]
     fn foreign_metadata_gives_an_empty_guard() {
-        for text in ["", "g0 a:0=1.0", "anything", "g1 a", "g1 a:x=y,0=1", "g1 :", "g1 a:0=1.0"] {
-            assert_eq!(Guard::from_metadata(text), Guard::default(), "{text:?}");
+        for text in [
+            "",
+            "g0 deaths=3 a:0=1.0",
+            "anything",
+            "g1 a",
+            "g1 a:x=y,0=1",
+            "g1 :",
+            "g1 a:0=1.0",
+            "g1 deaths=x",
+        ] {
+            let (guard, deaths) = Guard::from_metadata(text);
+            assert!(guard.seen.values().all(BTreeMap::is_empty), "{text:?}");
+            assert_eq!(deaths, 0, "{text:?}");
         }
     }
 
@@ -199,10 +224,11 @@ mod tests {
         for partition in 0..1000 {
             guard.admit(&lineage("a.topic.with.a.name", partition, i64::from(partition), 0));
         }
-        let text = guard.to_metadata(4096);
+        let text = guard.to_metadata(3, 4096);
         assert!(text.len() <= 4096);
-        let read = Guard::from_metadata(&text);
-        assert!(read.seen.contains_key(&("a.topic.with.a.name".to_owned(), 999)), "the newest stays");
+        let (read, deaths) = Guard::from_metadata(&text);
+        assert_eq!(deaths, 3);
+        assert!(read.seen["a.topic.with.a.name"].contains_key(&999), "the newest stays");
     }
 
     proptest! {
@@ -210,13 +236,14 @@ mod tests {
         fn metadata_round_trips(
             entries in prop::collection::vec(
                 ("[a-zA-Z0-9._-]{1,12}", 0..200i32, 0..i64::MAX, 0..9u32, 0..i64::MAX), 0..20
-            )
+            ),
+            deaths in any::<u32>(),
         ) {
             let mut guard = Guard::default();
             for (topic, partition, offset, index, timestamp) in entries {
                 guard.admit(&Lineage { topic, partition, offset, index, timestamp });
             }
-            prop_assert_eq!(Guard::from_metadata(&guard.to_metadata(usize::MAX)), guard);
+            prop_assert_eq!(Guard::from_metadata(&guard.to_metadata(deaths, usize::MAX)), (guard, deaths));
         }
 
         /// Whatever a producer repeats after a crash, each record passes once and in order.

@@ -16,7 +16,13 @@ struct Inner {
     metrics: StageMetrics,
     health: Health,
     /// One a dependency that was ever waited for.
-    components: Mutex<HashMap<&'static str, Component>>,
+    components: Mutex<HashMap<&'static str, Dependency>>,
+}
+
+#[derive(Debug)]
+struct Dependency {
+    component: Component,
+    answers: u64,
 }
 
 /// A call to Kafka may take this long before the process counts as hung.
@@ -42,26 +48,34 @@ impl Observer {
 
     /// A dependency does not answer. `reason` carries no content of a record.
     pub fn waiting(&self, dependency: &'static str, reason: &str) {
-        self.component(dependency).waiting(reason.to_owned());
+        self.with(dependency, |dependency| dependency.component.waiting(reason.to_owned()));
         self.0.metrics.dependency(dependency, false);
     }
 
-    /// A dependency answers.
+    /// A dependency answers. Counted: a key for which it keeps failing meanwhile is parked.
     pub fn ready(&self, dependency: &'static str) {
-        self.component(dependency).ready();
+        self.with(dependency, |dependency| {
+            dependency.answers += 1;
+            dependency.component.ready();
+        });
         self.0.metrics.dependency(dependency, true);
+    }
+
+    /// How often the dependency answered so far.
+    pub(crate) fn answers(&self, dependency: &'static str) -> u64 {
+        self.with(dependency, |dependency| dependency.answers)
     }
 
     /// The stage finishes what it began.
     pub(crate) fn draining(&self) {
-        self.component("stage").draining();
+        self.with("stage", |stage| stage.component.draining());
     }
 
-    fn component(&self, dependency: &'static str) -> Component {
+    fn with<T>(&self, dependency: &'static str, then: impl FnOnce(&mut Dependency) -> T) -> T {
         let mut components = self.0.components.lock().unwrap_or_else(PoisonError::into_inner);
-        components
-            .entry(dependency)
-            .or_insert_with(|| self.0.health.component(format!("{}: {dependency}", self.0.stage)))
-            .clone()
+        then(components.entry(dependency).or_insert_with(|| Dependency {
+            component: self.0.health.component(format!("{}: {dependency}", self.0.stage)),
+            answers: 0,
+        }))
     }
 }

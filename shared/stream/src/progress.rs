@@ -14,39 +14,41 @@ pub(crate) struct Progress<R> {
     admitted: Guard,
     /// Everything committed so far, to travel with the committed offset.
     committed: Guard,
+    /// Slots of the finished prefix.
+    ready: usize,
+    /// Slots with a result, inside the prefix and beyond it.
     finished: usize,
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Slot<R> {
     offset: i64,
+    bytes: usize,
     lineage: Option<Lineage>,
     result: Option<R>,
-}
-
-/// A finished prefix, as borrowed for one transaction.
-#[derive(Debug)]
-pub(crate) struct Prefix<'a, R> {
-    /// The offset to commit: one past the last finished record.
-    pub(crate) next_offset: i64,
-    /// The guard as it is once the prefix is committed.
-    pub(crate) guard: Guard,
-    /// The results, in the order of their offsets.
-    pub(crate) results: Vec<&'a R>,
 }
 
 impl<R> Progress<R> {
     /// A partition whose committed offset carried this guard.
     pub(crate) fn new(guard: Guard) -> Self {
-        Self { slots: VecDeque::new(), admitted: guard.clone(), committed: guard, finished: 0 }
+        Self {
+            slots: VecDeque::new(),
+            admitted: guard.clone(),
+            committed: guard,
+            ready: 0,
+            finished: 0,
+            bytes: 0,
+        }
     }
 
     /// Takes a record in; false when its lineage was seen before. A duplicate takes a slot too, so that its offset
     /// commits in its turn: give it its result at once.
-    pub(crate) fn admit(&mut self, offset: i64, lineage: Option<Lineage>) -> bool {
+    pub(crate) fn admit(&mut self, offset: i64, bytes: usize, lineage: Option<Lineage>) -> bool {
         debug_assert!(self.slots.back().is_none_or(|slot| slot.offset < offset), "offsets rise");
         let new = lineage.as_ref().is_none_or(|lineage| self.admitted.admit(lineage));
-        self.slots.push_back(Slot { offset, lineage, result: None });
+        self.bytes += bytes;
+        self.slots.push_back(Slot { offset, bytes, lineage, result: None });
         new
     }
 
@@ -56,12 +58,20 @@ impl<R> Progress<R> {
             && self.slots[at].result.replace(result).is_none()
         {
             self.finished += 1;
+            if at == self.ready {
+                self.ready += self.slots.iter().skip(at).take_while(|slot| slot.result.is_some()).count();
+            }
         }
     }
 
     /// Records admitted and not committed.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Bytes of those records.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Records still being processed.
@@ -71,48 +81,49 @@ impl<R> Progress<R> {
 
     /// How many records the finished prefix has.
     pub(crate) fn ready(&self) -> usize {
-        self.slots.iter().take_while(|slot| slot.result.is_some()).count()
+        self.ready
     }
 
-    /// The result of the first record that is not committed, once it has one.
-    pub(crate) fn first_result(&self) -> Option<&R> {
-        self.slots.front().and_then(|slot| slot.result.as_ref())
+    /// The offset of the first record that is not committed.
+    pub(crate) fn first_offset(&self) -> Option<i64> {
+        self.slots.front().map(|slot| slot.offset)
     }
 
-    /// The results below an offset that a transaction has committed.
-    pub(crate) fn results_below(&self, next_offset: i64) -> impl Iterator<Item = &R> {
-        self.slots
-            .iter()
-            .take_while(move |slot| slot.offset < next_offset)
-            .filter_map(|slot| slot.result.as_ref())
+    /// The finished prefix, in the order of its offsets.
+    pub(crate) fn prefix(&self) -> impl Iterator<Item = &R> {
+        self.slots.iter().take(self.ready).filter_map(|slot| slot.result.as_ref())
     }
 
-    /// The finished prefix, at most `limit` records of it.
-    pub(crate) fn prefix(&self, limit: usize) -> Option<Prefix<'_, R>> {
+    /// The offset to commit for the finished prefix, one past its last record, and the guard as it is then.
+    pub(crate) fn end_of_prefix(&self) -> Option<(i64, Guard)> {
+        let last = self.slots.get(self.ready.checked_sub(1)?)?;
         let mut guard = self.committed.clone();
-        let mut results = Vec::new();
-        let mut next_offset = None;
-        for slot in self.slots.iter().take(limit) {
-            let Some(result) = &slot.result else { break };
-            if let Some(lineage) = &slot.lineage {
-                guard.admit(lineage);
-            }
-            results.push(result);
-            next_offset = Some(slot.offset + 1);
+        for lineage in self.slots.iter().take(self.ready).filter_map(|slot| slot.lineage.as_ref()) {
+            guard.admit(lineage);
         }
-        Some(Prefix { next_offset: next_offset?, guard, results })
+        Some((last.offset + 1, guard))
     }
 
-    /// Lets go of everything below `next_offset`, which is committed.
-    pub(crate) fn committed(&mut self, next_offset: i64) {
+    /// The guard as it is committed.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.committed
+    }
+
+    /// Lets go of everything below `next_offset`, which is committed, and gives its results in their order.
+    pub(crate) fn committed(&mut self, next_offset: i64) -> Vec<R> {
+        let mut results = Vec::new();
         while let Some(slot) = self.slots.pop_front_if(|slot| slot.offset < next_offset) {
             if let Some(lineage) = &slot.lineage {
                 self.committed.admit(lineage);
             }
-            if slot.result.is_some() {
+            self.bytes -= slot.bytes;
+            if let Some(result) = slot.result {
                 self.finished -= 1;
+                self.ready -= 1;
+                results.push(result);
             }
         }
+        results
     }
 }
 
@@ -130,30 +141,30 @@ mod tests {
     fn only_the_finished_prefix_commits() {
         let mut progress = Progress::new(Guard::default());
         for offset in [3, 4, 6] {
-            assert!(progress.admit(offset, lineage(offset)));
+            assert!(progress.admit(offset, 10, lineage(offset)));
         }
         progress.complete(4, "four");
-        assert!(progress.prefix(10).is_none());
+        assert!(progress.end_of_prefix().is_none());
         progress.complete(3, "three");
-        let prefix = progress.prefix(10).unwrap();
-        assert_eq!((prefix.next_offset, prefix.results), (5, vec![&"three", &"four"]));
-        assert_eq!(progress.prefix(1).unwrap().next_offset, 4);
-        progress.committed(5);
-        assert_eq!((progress.len(), progress.pending(), progress.first_result()), (1, 1, None));
+        assert_eq!(progress.end_of_prefix().unwrap().0, 5);
+        assert_eq!(progress.prefix().collect::<Vec<_>>(), [&"three", &"four"]);
+        assert_eq!((progress.len(), progress.pending(), progress.bytes()), (3, 1, 30));
+        assert_eq!(progress.committed(5), ["three", "four"]);
+        assert_eq!((progress.len(), progress.pending(), progress.ready(), progress.bytes()), (1, 1, 0, 10));
         progress.complete(6, "six");
         progress.complete(3, "late and inert");
-        assert_eq!(progress.ready(), 1);
+        assert_eq!((progress.ready(), progress.first_offset()), (1, Some(6)));
     }
 
     #[test]
     fn the_committed_guard_lags_behind_the_admitted_one() {
         let mut progress = Progress::new(Guard::default());
-        progress.admit(0, lineage(0));
-        progress.admit(1, lineage(1));
-        assert!(!progress.admit(2, lineage(1)), "a duplicate");
+        progress.admit(0, 1, lineage(0));
+        progress.admit(1, 1, lineage(1));
+        assert!(!progress.admit(2, 1, lineage(1)), "a duplicate");
         progress.complete(0, ());
-        let text = progress.prefix(10).unwrap().guard.to_metadata(4096);
-        assert_eq!(text, "g1 a:0=0.0@1");
+        assert_eq!(progress.end_of_prefix().unwrap().1.to_metadata(0, 4096), "g1 a:0=0.0@1");
+        assert_eq!(progress.guard(), &Guard::default());
     }
 
     proptest! {
@@ -161,29 +172,30 @@ mod tests {
         #[test]
         fn every_record_commits_once_in_order(
             order in Just((0..60i64).collect::<Vec<_>>()).prop_shuffle(),
-            commits in prop::collection::vec((0..60usize, 1..20usize), 1..30),
+            commits in prop::collection::vec(0..60usize, 1..30),
         ) {
             let mut progress = Progress::new(Guard::default());
             for offset in 0..60 {
-                progress.admit(offset, None);
+                progress.admit(offset, 1, None);
             }
             let mut out = Vec::new();
-            let mut take = |progress: &mut Progress<i64>, limit| {
-                if let Some(prefix) = progress.prefix(limit) {
-                    out.extend(prefix.results.iter().map(|result| **result));
-                    let next = prefix.next_offset;
-                    progress.committed(next);
+            let mut take = |progress: &mut Progress<i64>| {
+                if let Some((next, _)) = progress.end_of_prefix() {
+                    let borrowed: Vec<i64> = progress.prefix().copied().collect();
+                    let taken = progress.committed(next);
+                    assert_eq!(borrowed, taken);
+                    out.extend(taken);
                 }
             };
             for (step, offset) in order.into_iter().enumerate() {
                 progress.complete(offset, offset);
-                for (_, limit) in commits.iter().filter(|(at, _)| *at == step) {
-                    take(&mut progress, *limit);
+                if commits.contains(&step) {
+                    take(&mut progress);
                 }
             }
-            take(&mut progress, usize::MAX);
+            take(&mut progress);
             prop_assert_eq!(out, (0..60).collect::<Vec<_>>());
-            prop_assert_eq!(progress.len(), 0);
+            prop_assert_eq!((progress.len(), progress.bytes(), progress.ready()), (0, 0, 0));
         }
     }
 }

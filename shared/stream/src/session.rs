@@ -11,24 +11,17 @@ use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerConte
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::util::Timeout;
 
-use crate::{Config, Delivery, Error, Outgoing};
-
-/// How a transaction ended.
-#[derive(Debug)]
-pub(crate) enum TxnEnd {
-    /// Outputs and offsets are there.
-    Committed,
-    /// Neither is there. The results at hand can be committed by another transaction.
-    Aborted(KafkaError),
-    /// Nobody knows. The producer is of no more use: a new one fences it, and the committed offsets tell.
-    Unknown(KafkaError),
-}
+use crate::broker::{End, Trouble};
+use crate::outcome::Output;
+use crate::{Config, Delivery};
 
 /// One producer, transactional or not.
 pub(crate) struct Session {
     producer: ThreadedProducer<Deliveries>,
     deliveries: Arc<Counters>,
     transactional: bool,
+    /// How long a call that may simply be made again is made again.
+    patience: Duration,
 }
 
 /// Delivery reports of what was sent and not waited for yet.
@@ -92,14 +85,7 @@ const CALL: Duration = Duration::from_secs(10);
 
 impl Session {
     /// A producer whose predecessor of the same transactional id is fenced.
-    ///
-    /// # Errors
-    /// [`Error::Client`] when a property is wrong; `Ok(Err(_))` when the broker cannot be asked now.
-    pub(crate) fn open(
-        config: &Config,
-        stage: &str,
-        transactional_id: &str,
-    ) -> Result<Result<Self, KafkaError>, Error> {
+    pub(crate) fn open(config: &Config, stage: &str, transactional_id: &str) -> Result<Self, Trouble> {
         let transactional = config.delivery == Delivery::Transactional;
         let mut client = config.producer(stage);
         if transactional {
@@ -117,50 +103,60 @@ impl Session {
         let producer: ThreadedProducer<Deliveries> = config
             .overlay(client)
             .create_with_context(Deliveries { counters: counters.clone() })
-            .map_err(Error::Client)?;
-        if transactional && let Err(error) = producer.init_transactions(CALL) {
-            return Ok(Err(error));
+            .map_err(|error| Trouble { detail: error.to_string(), refused: true })?;
+        if transactional {
+            producer.init_transactions(CALL)?;
         }
-        Ok(Ok(Self { producer, deliveries: counters, transactional }))
+        let patience = config.tuning.commit_timeout.get();
+        Ok(Self { producer, deliveries: counters, transactional, patience })
     }
 
     /// Writes the outputs and commits the offsets, all or nothing.
     pub(crate) fn commit(
         &self,
-        outputs: &[&Outgoing],
+        outputs: &[Output<'_>],
         offsets: &TopicPartitionList,
         group: &ConsumerGroupMetadata,
-    ) -> TxnEnd {
+    ) -> End {
         debug_assert!(self.transactional, "offsets of a plain session are committed by the consumer");
         if let Err(error) = self.producer.begin_transaction() {
-            return TxnEnd::Unknown(error);
+            return End::Unknown(error.into());
         }
+        let until = Instant::now() + self.patience;
         let sent = self.send_all(outputs);
         // What failed makes the commit fail, which says why.
         self.deliveries.settle();
+        // Never a timeout of our own: any other than the transaction's risks a state that differs from the broker's
+        // (rdkafka.h, rd_kafka_commit_transaction).
         let result = sent
-            .and_then(|()| retry(|| self.producer.send_offsets_to_transaction(offsets, group, CALL)))
-            // No timeout: any other value risks a state that differs from the broker's (rdkafka.h).
-            .and_then(|()| retry(|| self.producer.commit_transaction(Timeout::Never)));
+            .and_then(|()| {
+                retry(until, || self.producer.send_offsets_to_transaction(offsets, group, Timeout::Never))
+            })
+            .and_then(|()| retry(until, || self.producer.commit_transaction(Timeout::Never)));
         match result {
-            Ok(()) => TxnEnd::Committed,
-            Err(error) if abortable(&error) => match retry(|| self.producer.abort_transaction(CALL)) {
-                Ok(()) => TxnEnd::Aborted(error),
-                Err(error) => TxnEnd::Unknown(error),
-            },
-            Err(error) => TxnEnd::Unknown(error),
+            Ok(()) => End::Committed,
+            Err(error) if abortable(&error) => {
+                match retry(until, || self.producer.abort_transaction(Timeout::Never)) {
+                    Ok(()) => End::Aborted(error.into()),
+                    Err(error) => End::Unknown(error.into()),
+                }
+            }
+            Err(error) => End::Unknown(error.into()),
         }
     }
 
     /// Writes the outputs and waits until the broker has them all. For a broker without transactions.
-    pub(crate) fn write(&self, outputs: &[&Outgoing]) -> Result<(), KafkaError> {
+    pub(crate) fn write(&self, outputs: &[Output<'_>]) -> Result<(), Trouble> {
         let sent = self.send_all(outputs);
         let failed = self.deliveries.settle();
         sent?;
-        if failed == 0 { Ok(()) } else { Err(KafkaError::MessageProduction(RDKafkaErrorCode::Fail)) }
+        if failed == 0 {
+            return Ok(());
+        }
+        Err(Trouble { detail: format!("{failed} records were not delivered"), refused: false })
     }
 
-    fn send_all(&self, outputs: &[&Outgoing]) -> Result<(), KafkaError> {
+    fn send_all(&self, outputs: &[Output<'_>]) -> Result<(), KafkaError> {
         let deadline = Instant::now() + CALL;
         for output in outputs {
             let mut record = record(output);
@@ -188,26 +184,32 @@ impl Session {
     }
 }
 
-fn record(output: &Outgoing) -> BaseRecord<'_, [u8], [u8]> {
-    let mut headers = OwnedHeaders::new_with_capacity(output.headers.len());
-    for (key, value) in &output.headers {
-        headers = headers.insert(Header { key, value: Some(value) });
+fn record<'a>(output: &Output<'a>) -> BaseRecord<'a, [u8], [u8]> {
+    let mut headers = Some(OwnedHeaders::new_with_capacity(output.header_count()));
+    output.headers(|key, value| {
+        headers = headers.take().map(|headers| headers.insert(Header { key, value: Some(value) }));
+    });
+    let outgoing = output.outgoing;
+    let mut record = BaseRecord::to(&outgoing.topic);
+    if let Some(headers) = headers {
+        record = record.headers(headers);
     }
-    let mut record = BaseRecord::to(&output.topic).headers(headers);
-    if let Some(key) = &output.key {
+    if let Some(key) = &outgoing.key {
         record = record.key(key.as_slice());
     }
-    if let Some(value) = &output.value {
+    if let Some(value) = &outgoing.value {
         record = record.payload(value.as_slice());
     }
     record
 }
 
-/// Repeats a call that librdkafka says may simply be made again.
-fn retry(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+/// Repeats a call that librdkafka says may simply be made again, for so long.
+fn retry(until: Instant, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
     loop {
         match call() {
-            Err(KafkaError::Transaction(error)) if error.is_retriable() && !error.txn_requires_abort() => {
+            Err(KafkaError::Transaction(error))
+                if error.is_retriable() && !error.txn_requires_abort() && Instant::now() < until =>
+            {
                 std::thread::sleep(Duration::from_millis(20));
             }
             result => return result,
@@ -224,4 +226,30 @@ fn abortable(error: &KafkaError) -> bool {
         KafkaError::Flush(_) => true,
         _ => false,
     }
+}
+
+impl From<KafkaError> for Trouble {
+    fn from(error: KafkaError) -> Self {
+        Self { detail: error.to_string(), refused: is_refusal(&error) }
+    }
+}
+
+/// Kafka said no, and will say no again.
+fn is_refusal(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        ClusterAuthorizationFailed, FencedInstanceId, GroupAuthorizationFailed, TopicAuthorizationFailed,
+        TransactionalIdAuthorizationFailed, UnsupportedVersion,
+    };
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                ClusterAuthorizationFailed
+                    | FencedInstanceId
+                    | GroupAuthorizationFailed
+                    | TopicAuthorizationFailed
+                    | TransactionalIdAuthorizationFailed
+                    | UnsupportedVersion
+            )
+        )
 }

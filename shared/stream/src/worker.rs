@@ -7,57 +7,50 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use contracts::headers::{ERROR_CODE, EVENT_ID, RECEIVED_AT, TRACEPARENT};
-use contracts::{DeadLetter, Dropped, EventId, Header, dead_letter_topic};
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use contracts::headers::{ERROR_CODE, EVENT_ID, RECEIVED_AT, RELEASE, REPLAY_TOPIC, TRACEPARENT};
+use contracts::{DeadLetter, Dropped, EventId, Header, dead_letter_topic, parked_topic};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use telemetry::{Fate as Label, trace};
 
-use crate::lineage::Lineage;
+use crate::broker::Key;
+use crate::outcome::{Done, Stamp};
+use crate::parked::Parked;
+use crate::waiting::{Place, Verdict, Waiting};
 use crate::{
     Codec, CodecError, Context, Error, Fate, Incoming, Observer, Outgoing, Reject, Stage, Tuning, Unavailable,
 };
 
 /// One record to be processed.
+#[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) record: Incoming,
-    /// The partition's epoch: a result of an earlier one is inert.
+    /// The partition's epoch: what is said of an earlier one is inert.
     pub(crate) epoch: u64,
     /// False once the partition was taken away: nobody waits for the result.
     pub(crate) alive: Arc<AtomicBool>,
+    pub(crate) course: Course,
 }
 
-/// A record's result.
-pub(crate) struct Finished {
+/// What is to be done with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// The stage decides.
+    Process,
+    /// Instances died with this record alone in flight.
+    GiveUp,
+    /// Its key alone keeps failing.
+    Park,
+}
+
+/// What a worker says of a record.
+#[derive(Debug)]
+pub(crate) struct News {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) epoch: u64,
-    pub(crate) done: Done,
-}
-
-/// A fate, ready to be written.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) outputs: Vec<Outgoing>,
-    /// None for a record that the guard has seen before.
-    pub(crate) fate: Option<Label>,
-    /// Error code or reason; empty for what was emitted.
-    pub(crate) reason: String,
-    pub(crate) received_at_ms: i64,
-    pub(crate) finished: Instant,
-}
-
-impl Done {
-    /// What the guard makes of a record that it saw before: nothing.
-    pub(crate) fn duplicate() -> Self {
-        Self {
-            outputs: Vec::new(),
-            fate: None,
-            reason: String::new(),
-            received_at_ms: 0,
-            finished: Instant::now(),
-        }
-    }
+    /// Its fate; none means that it waits for a dependency.
+    pub(crate) done: Option<Done>,
 }
 
 /// What workers need beside the stage.
@@ -66,11 +59,12 @@ pub(crate) struct Surroundings {
     pub(crate) codec: Codec,
     pub(crate) tuning: Tuning,
     pub(crate) observer: Observer,
+    pub(crate) parked: Arc<Parked>,
 }
 
 /// The threads; dropped, they finish what they were given and end.
 pub(crate) struct Pool {
-    queues: Vec<Sender<Job>>,
+    queues: Vec<Sender<Vec<Job>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -78,7 +72,7 @@ impl Pool {
     pub(crate) fn start<S: Stage>(
         stage: &Arc<S>,
         surroundings: &Surroundings,
-        results: &Sender<Finished>,
+        results: &Sender<Vec<News>>,
     ) -> Result<Self, Error> {
         let count = match surroundings.tuning.workers {
             0 => std::thread::available_parallelism().map_or(1, Into::into),
@@ -88,8 +82,13 @@ impl Pool {
         for number in 0..count {
             // Not bounded here: the owner bounds what is in flight as a whole.
             let (queue, jobs) = unbounded();
-            let worker =
-                Worker { stage: stage.clone(), surroundings: surroundings.clone(), results: results.clone() };
+            let worker = Worker {
+                stage: stage.clone(),
+                surroundings: surroundings.clone(),
+                news: Mail { to: results.clone(), batch: Vec::new(), since: Instant::now() },
+                waiting: Waiting::new(surroundings.tuning.max_backoff.get(), surroundings.tuning.park_after),
+                down: Vec::new(),
+            };
             let thread = std::thread::Builder::new()
                 .name(format!("{}-{number}", stage.name()))
                 .spawn(move || worker.run(&jobs))
@@ -100,17 +99,25 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Queues a record behind the others of its key.
-    pub(crate) fn submit(&self, job: Job) {
-        let mut hasher = DefaultHasher::new();
-        match &job.record.key {
-            Some(key) => key.hash(&mut hasher),
-            // Without a key the partition is the order that there is.
-            None => (&job.record.topic, job.record.partition).hash(&mut hasher),
+    /// Queues records, each behind the others of its key.
+    pub(crate) fn submit(&self, jobs: Vec<Job>) {
+        let mut batches: Vec<Vec<Job>> = self.queues.iter().map(|_| Vec::new()).collect();
+        for job in jobs {
+            let mut hasher = DefaultHasher::new();
+            match &job.record.key {
+                Some(key) => key.hash(&mut hasher),
+                // Without a key the partition is the order that there is.
+                None => (&job.record.topic, job.record.partition).hash(&mut hasher),
+            }
+            let queue = (hasher.finish() % self.queues.len() as u64) as usize;
+            batches[queue].push(job);
         }
-        let queue = (hasher.finish() % self.queues.len() as u64) as usize;
-        // A worker ends only when its queue is dropped.
-        let _ = self.queues[queue].send(job);
+        for (queue, batch) in self.queues.iter().zip(batches) {
+            if !batch.is_empty() {
+                // A worker ends only when its queue is dropped.
+                let _ = queue.send(batch);
+            }
+        }
     }
 
     /// Ends the threads once their queues are empty.
@@ -122,6 +129,36 @@ impl Pool {
     }
 }
 
+/// Results on their way to the owner: several at once, but none late.
+struct Mail {
+    to: Sender<Vec<News>>,
+    batch: Vec<News>,
+    since: Instant,
+}
+
+impl Mail {
+    /// A result waits no longer than this for others.
+    const LINGER: Duration = Duration::from_millis(1);
+    const FULL: usize = 128;
+
+    fn post(&mut self, news: News, now: Instant) {
+        if self.batch.is_empty() {
+            self.since = now;
+        }
+        self.batch.push(news);
+        if self.batch.len() >= Self::FULL || now.saturating_duration_since(self.since) >= Self::LINGER {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            // The owner ends after its workers, or needs no result any more.
+            let _ = self.to.send(std::mem::take(&mut self.batch));
+        }
+    }
+}
+
 /// A fate as records.
 struct Encoded {
     outputs: Vec<Outgoing>,
@@ -129,36 +166,121 @@ struct Encoded {
     reason: String,
 }
 
+impl Encoded {
+    fn new(outputs: Vec<Outgoing>, fate: Label, reason: impl Into<String>) -> Self {
+        Self { outputs, fate, reason: reason.into() }
+    }
+}
+
 struct Worker<S> {
     stage: Arc<S>,
     surroundings: Surroundings,
-    results: Sender<Finished>,
+    news: Mail,
+    waiting: Waiting<Job>,
+    /// Dependencies that did not answer and did not since.
+    down: Vec<&'static str>,
 }
 
 impl<S: Stage> Worker<S> {
-    fn run(self, jobs: &Receiver<Job>) {
-        for job in jobs {
-            if let Some(done) = self.process(&job) {
-                let Job { record, epoch, .. } = job;
-                let finished = Finished {
-                    topic: record.topic,
-                    partition: record.partition,
-                    offset: record.offset,
-                    epoch,
-                    done,
-                };
-                if self.results.send(finished).is_err() {
-                    return;
+    fn run(mut self, queue: &Receiver<Vec<Job>>) {
+        loop {
+            while let Some((place, job)) = self.waiting.next(Instant::now()) {
+                self.attempt_in(&place, job);
+            }
+            self.news.flush();
+            let jobs = match self.waiting.next_at() {
+                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => queue.recv_deadline(at),
+            };
+            match jobs {
+                Ok(jobs) => {
+                    for job in jobs {
+                        self.take(job);
+                    }
                 }
+                Err(RecvTimeoutError::Timeout) => {}
+                // Whatever waits still is the next owner's.
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// The record's fate; none when its partition was taken away meanwhile.
-    fn process(&self, job: &Job) -> Option<Done> {
+    fn take(&mut self, job: Job) {
+        if self.waiting.is_empty() {
+            // The usual case needs no copy of the key.
+            if let Err(failed) = self.attempt(job) {
+                let (job, unavailable) = *failed;
+                self.wait(&place(&job.record), job, &unavailable);
+            }
+            return;
+        }
+        let place = place(&job.record);
+        if let Some(job) = self.waiting.takes(&place, job, Instant::now()) {
+            self.attempt_in(&place, job);
+        }
+    }
+
+    /// Tries a record while others wait.
+    fn attempt_in(&mut self, place: &Place, job: Job) {
+        if !job.alive.load(Ordering::Acquire) {
+            self.waiting.passed(place, Instant::now());
+            return;
+        }
+        match self.attempt(job) {
+            Ok(()) => {
+                self.waiting.succeeded(place, Instant::now());
+                for dependency in self.down.drain(..) {
+                    self.surroundings.observer.ready(dependency);
+                }
+            }
+            Err(failed) => {
+                let (job, unavailable) = *failed;
+                self.wait(place, job, &unavailable);
+            }
+        }
+    }
+
+    fn wait(&mut self, place: &Place, mut job: Job, unavailable: &Unavailable) {
+        let Unavailable { dependency, detail } = unavailable;
+        let observer = &self.surroundings.observer;
+        observer.waiting(dependency, detail);
+        if !self.down.contains(dependency) {
+            tracing::warn!(
+                stage = self.stage.name(),
+                dependency,
+                detail,
+                "dependency is unavailable, waiting"
+            );
+            self.down.push(dependency);
+        }
+        let now = Instant::now();
+        self.news.post(news(&job, None), now);
+        if let Verdict::Park(parked) = self.waiting.failed(place, job, observer.answers(dependency), now) {
+            job = parked;
+            job.course = Course::Park;
+            self.attempt_in(place, job);
+        }
+    }
+
+    /// Gives the record its fate, unless something that it needs is down.
+    fn attempt(&mut self, job: Job) -> Result<(), Box<(Job, Unavailable)>> {
+        if !job.alive.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match self.process(&job) {
+            Ok(done) => {
+                let now = done.finished;
+                self.news.post(news(&job, Some(done)), now);
+                Ok(())
+            }
+            Err(unavailable) => Err(Box::new((job, unavailable))),
+        }
+    }
+
+    fn process(&self, job: &Job) -> Result<Done, Unavailable> {
         let record = &job.record;
         let started = Instant::now();
-        let now = now_ms();
+        let now_ms = now_ms();
         let event_id = record
             .header(EVENT_ID)
             .and_then(EventId::parse)
@@ -166,52 +288,62 @@ impl<S: Stage> Worker<S> {
         let received_at_ms = record
             .header(RECEIVED_AT)
             .and_then(|text| text.parse().ok())
-            .unwrap_or(if record.timestamp_ms > 0 { record.timestamp_ms } else { now });
+            .unwrap_or(if record.timestamp_ms > 0 { record.timestamp_ms } else { now_ms });
         let mut span = trace::start_span("process", self.stage.name(), record.header(TRACEPARENT));
         span.record_source(&record.topic, record.partition, record.offset);
-        let mut context = Context { event_id, received_at_ms, now_ms: now, attempt: 0 };
-        let mut backoff = Backoff::new(self.surroundings.tuning.max_backoff.get());
-        let mut waiting_for = None;
-        let Encoded { outputs, fate, reason } = loop {
-            match self.decide(record, &mut context).and_then(|fate| self.encode(record, &context, fate)) {
-                Ok(encoded) => break encoded,
-                Err(unavailable) => {
-                    if waiting_for.replace(unavailable.dependency).is_none() {
-                        tracing::warn!(
-                            stage = self.stage.name(),
-                            dependency = unavailable.dependency,
-                            detail = unavailable.detail,
-                            "dependency is unavailable, waiting"
-                        );
-                    }
-                    self.surroundings.observer.waiting(unavailable.dependency, &unavailable.detail);
-                    if !backoff.wait(&job.alive) {
-                        return None;
-                    }
-                }
-            }
+        let mut context = Context { event_id, received_at_ms, now_ms, attempt: 0 };
+        let Encoded { outputs, fate, reason } = self.decide(job, &mut context)?;
+        let finished = Instant::now();
+        self.surroundings.observer.metrics().process(finished.saturating_duration_since(started));
+        let stamp = Stamp {
+            topic: record.topic.clone(),
+            partition: record.partition,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            event_id,
+            received_at_ms,
+            traceparent: span.traceparent(),
         };
-        if let Some(dependency) = waiting_for {
-            self.surroundings.observer.ready(dependency);
+        Ok(Done { outputs, stamp: Some(stamp), fate, reason, finished })
+    }
+
+    fn decide(&self, job: &Job, context: &mut Context) -> Result<Encoded, Unavailable> {
+        let Job { record, epoch, course, .. } = job;
+        let key: Key = (record.topic.clone(), record.partition);
+        let fate = match course {
+            Course::GiveUp => {
+                let reason = "instances died while this record alone was worked on";
+                Reject::new("STREAM-904", reason).into()
+            }
+            Course::Park => {
+                let reason = "what the record needs answers others and keeps failing for this key";
+                Fate::Park(Reject::new("STREAM-905", reason))
+            }
+            Course::Process => match self.surroundings.parked.count(&key, *epoch, &record.key) {
+                Some(count) if record.header(RELEASE).is_some_and(|told| told == count.to_string()) => {
+                    self.surroundings.parked.release(&key, *epoch, &record.key);
+                    let released = Outgoing {
+                        value: None,
+                        ..Outgoing::new(parked_topic(self.stage.name()), record.key.clone(), Vec::new())
+                    };
+                    return Ok(Encoded::new(vec![released], Label::Parked, "released"));
+                }
+                Some(_) if record.header(RELEASE).is_none() && record.header(REPLAY_TOPIC).is_none() => {
+                    Fate::Park(Reject::new("STREAM-906", "an earlier record of its key is parked"))
+                }
+                _ if record.header(RELEASE).is_some() => Fate::Drop("release-outdated"),
+                _ => self.run_stage(record, context)?,
+            },
+        };
+        let encoded = self.encode(record, context, fate)?;
+        if encoded.fate == Label::Parked {
+            self.surroundings.parked.park(&key, *epoch, &record.key);
         }
-        let traceparent = span.traceparent();
-        let outputs = (0..).zip(outputs).map(|(index, mut output)| {
-            let lineage = Lineage::headers(record, index);
-            output
-                .headers
-                .extend(lineage.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())));
-            output.headers.push((EVENT_ID.to_owned(), event_id.to_string().into_bytes()));
-            output.headers.push((RECEIVED_AT.to_owned(), received_at_ms.to_string().into_bytes()));
-            output.headers.push((TRACEPARENT.to_owned(), traceparent.clone().into_bytes()));
-            output
-        });
-        let outputs = outputs.collect();
-        self.surroundings.observer.metrics().process(started.elapsed());
-        Some(Done { outputs, fate: Some(fate), reason, received_at_ms, finished: Instant::now() })
+        Ok(encoded)
     }
 
     /// Runs the stage. A panic is a defect of the stage, not of the line: the record is tried again, then given up.
-    fn decide(&self, record: &Incoming, context: &mut Context) -> Result<Fate, Unavailable> {
+    fn run_stage(&self, record: &Incoming, context: &mut Context) -> Result<Fate, Unavailable> {
         if record.size() as u64 > self.surroundings.tuning.max_record_bytes.as_u64() {
             return Ok(Reject::new("STREAM-902", "record is over kafka.tuning.max_record_bytes").into());
         }
@@ -238,22 +370,24 @@ impl<S: Stage> Worker<S> {
 
     fn encode(&self, record: &Incoming, context: &Context, fate: Fate) -> Result<Encoded, Unavailable> {
         let limit = self.surroundings.tuning.max_record_bytes.as_u64();
-        let reject = match fate {
+        let name = self.stage.name();
+        let (reject, topic, fate) = match fate {
             Fate::Emit(outputs) if outputs.iter().all(|output| output.size() as u64 <= limit) => {
-                return Ok(Encoded { outputs, fate: Label::Emitted, reason: String::new() });
+                return Ok(Encoded::new(outputs, Label::Emitted, ""));
             }
-            Fate::Emit(_) => Reject::new(
-                "STREAM-903",
-                "what the stage made of the record is over kafka.tuning.max_record_bytes",
-            ),
-            Fate::DeadLetter(reject) => reject,
+            Fate::Emit(_) => {
+                let reason = "what the stage made of the record is over kafka.tuning.max_record_bytes";
+                (Reject::new("STREAM-903", reason), dead_letter_topic(name), Label::DeadLettered)
+            }
+            Fate::DeadLetter(reject) => (reject, dead_letter_topic(name), Label::DeadLettered),
+            Fate::Park(reject) => (reject, parked_topic(name), Label::Parked),
             Fate::Drop(reason) => {
-                let outputs = vec![self.dropped(record, context, reason)?];
-                return Ok(Encoded { outputs, fate: Label::Dropped, reason: reason.to_owned() });
+                let dropped = self.dropped(record, context, reason)?;
+                return Ok(Encoded::new(vec![dropped], Label::Dropped, reason));
             }
         };
-        let outputs = vec![self.dead_letter(record, context, &reject)?];
-        Ok(Encoded { outputs, fate: Label::DeadLettered, reason: reject.code })
+        let letter = self.letter(topic, record, context, &reject)?;
+        Ok(Encoded::new(vec![letter], fate, reject.code))
     }
 
     fn dropped(&self, record: &Incoming, context: &Context, reason: &str) -> Result<Outgoing, Unavailable> {
@@ -269,14 +403,15 @@ impl<S: Stage> Worker<S> {
         Ok(Outgoing::new("line.dropped", Some(dropped.event_id.into_bytes()), value))
     }
 
-    fn dead_letter(
+    /// A record that goes no further, with its original bytes.
+    fn letter(
         &self,
+        topic: String,
         record: &Incoming,
         context: &Context,
         reject: &Reject,
     ) -> Result<Outgoing, Unavailable> {
         let stage = self.stage.name();
-        let topic = dead_letter_topic(stage);
         // The bytes travel along while they fit; beyond that the source position is the reference.
         let fits = record.size() as u64 <= self.surroundings.tuning.max_record_bytes.as_u64();
         let letter = DeadLetter {
@@ -316,30 +451,13 @@ impl<S: Stage> Worker<S> {
     }
 }
 
-/// Doubling waits from 50 ms.
-struct Backoff {
-    next: Duration,
-    max: Duration,
+fn place(record: &Incoming) -> Place {
+    (record.topic.clone(), record.partition, record.key.clone())
 }
 
-impl Backoff {
-    fn new(max: Duration) -> Self {
-        Self { next: Duration::from_millis(50).min(max), max }
-    }
-
-    /// Waits, or returns false as soon as nobody wants the result any more.
-    fn wait(&mut self, alive: &AtomicBool) -> bool {
-        let until = Instant::now() + self.next;
-        self.next = (self.next * 2).min(self.max);
-        while alive.load(Ordering::Acquire) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            std::thread::sleep(left.min(Duration::from_millis(20)));
-        }
-        false
-    }
+fn news(job: &Job, done: Option<Done>) -> News {
+    let Incoming { topic, partition, offset, .. } = &job.record;
+    News { topic: topic.clone(), partition: *partition, offset: *offset, epoch: job.epoch, done }
 }
 
 /// The wall clock, milliseconds since the epoch.
