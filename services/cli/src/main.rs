@@ -1,19 +1,25 @@
 //! The `wardstream` command.
 //!
 //! One-shot commands take files or standard input, write to standard output, and exit with 0 when all is well, 1 when
-//! something was rejected, 64 on wrong usage.
+//! something was rejected, 64 on wrong usage, 69 when Kafka or the schema registry does not answer or refuses.
 
 mod audit_log;
 mod classify;
 mod convert;
+mod dead_letters;
 mod explain;
 mod input;
+mod kafka;
+mod lag;
+mod letters;
 mod line;
 mod models;
 mod output;
 mod redact;
+mod replay;
 mod standalone;
 mod summarize;
+mod topics;
 mod validate;
 
 use std::process::ExitCode;
@@ -48,6 +54,12 @@ enum Command {
     Standalone(standalone::Args),
     /// The WORM log.
     Audit(audit_log::Args),
+    /// The topics of the line in Kafka, as their contracts say.
+    Topics(topics::Args),
+    /// What each stage has yet to read.
+    Lag(lag::Args),
+    /// What a stage could not process: look at it, and put it back once the cause is mended.
+    DeadLetters(dead_letters::Args),
     /// What an error code means and what to do.
     Explain(explain::Args),
 }
@@ -71,6 +83,9 @@ fn main() -> ExitCode {
         Command::Line(args) => line::run(&args),
         Command::Standalone(args) => standalone::run(&args),
         Command::Audit(args) => return audit_log::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Lag(args) => lag::run(&args),
+        Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Explain(args) => explain::run(&args),
     };
     outcome.into()

@@ -241,10 +241,9 @@ impl Topics {
     /// stays, and a second call goes on from there.
     pub fn apply(&self, blueprint: &Blueprint, differences: &[Difference]) -> Result<(), Error> {
         let of = |aspect: Aspect| {
-            differences
-                .iter()
-                .filter(move |difference| difference.aspect == aspect)
-                .filter_map(|difference| blueprint.topics.iter().find(|topic| topic.name == difference.topic))
+            blueprint.topics.iter().filter(move |topic| {
+                differences.iter().any(|found| found.aspect == aspect && found.topic == topic.name)
+            })
         };
         let missing: Vec<Topic> = of(Aspect::Topic).cloned().collect();
         let min_insync_replicas = Some(blueprint.min_insync_replicas);

@@ -16,6 +16,8 @@ use crate::{Config, Error, Outgoing, Unavailable};
 pub struct Verbatim {
     /// Topic to write to.
     pub topic: String,
+    /// Partition to write to; none means that of the key.
+    pub partition: Option<i32>,
     /// Key.
     pub key: Option<Vec<u8>>,
     /// Value; none is a tombstone.
@@ -29,6 +31,7 @@ impl From<Outgoing> for Verbatim {
         let Outgoing { topic, key, value, headers } = output;
         Self {
             topic,
+            partition: None,
             key,
             value,
             headers: headers.into_iter().map(|(name, value)| (name, Some(value))).collect(),
@@ -131,6 +134,9 @@ impl TransactionalWriter {
                 headers = headers.insert(Header { key, value: value.as_deref() });
             }
             let mut record = BaseRecord::<[u8], [u8]>::to(&output.topic).headers(headers);
+            if let Some(partition) = output.partition {
+                record = record.partition(partition);
+            }
             if let Some(key) = &output.key {
                 record = record.key(key.as_slice());
             }

@@ -1,0 +1,159 @@
+//! Apache Kafka, a schema registry, `ingest` on them, and the command.
+
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use contracts::Record;
+use local_kafka::LocalKafka;
+use serde_json::Value;
+use service::{Failure, Process};
+use stream::{Codec, Config, Incoming, Outgoing, Publisher, RegistryConfig, Table};
+use telemetry::{Health, Metrics};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// Nothing in a test takes so long unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What the command printed.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// The output as lines of JSON.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
+    }
+}
+
+pub(crate) struct Bench {
+    kafka: LocalKafka,
+    registry: RegistryConfig,
+    registry_stop: CancellationToken,
+    config: Config,
+    codec: Codec,
+    publisher: Publisher,
+    ingest: Option<(CancellationToken, JoinHandle<Result<(), Failure>>)>,
+    runtime: Runtime,
+}
+
+impl Bench {
+    /// Starts Kafka and the registry; none where the environment names no Kafka.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(kafka) = LocalKafka::from_env().unwrap() else {
+            println!("skipped: {} is not set, so nothing ran on Apache Kafka", local_kafka::LIBS);
+            return None;
+        };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let registry = RegistryConfig { url, ..RegistryConfig::default() };
+        let registry_stop = CancellationToken::new();
+        runtime.spawn(schema_registry::serve(listener, contracts::subjects(), registry_stop.clone()));
+        let config = Config { bootstrap_servers: kafka.bootstrap_servers(), ..Config::default() };
+        let codec = Codec::new(&registry, runtime.handle().clone()).unwrap();
+        let publisher = Publisher::new("feed", &config, runtime.handle().clone()).unwrap();
+        Some(Self { kafka, registry, registry_stop, config, codec, publisher, ingest: None, runtime })
+    }
+
+    /// Runs the command.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[])
+    }
+
+    /// Runs the command with further environment variables.
+    pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_wardstream"))
+            .args(arguments)
+            .env_clear()
+            .env("WARDSTREAM_KAFKA__BOOTSTRAP_SERVERS", self.kafka.bootstrap_servers())
+            .env("WARDSTREAM_REGISTRY__URL", &self.registry.url)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Creates the topics with the command.
+    pub(crate) fn apply(&self, shape: &[&str]) {
+        let ran = self.run(&[&["topics", "apply"], shape].concat());
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    }
+
+    /// Publishes a record as a feed does, and says where it went.
+    pub(crate) fn publish(&self, output: &Outgoing) -> String {
+        let (partition, offset) = self.publisher.publish_blocking(output).unwrap();
+        format!("{}/{partition}/{offset}", output.topic)
+    }
+
+    /// Every committed record of a topic, in the order of each partition.
+    pub(crate) fn read(&self, topic: &str) -> Vec<Incoming> {
+        let mut records = Vec::new();
+        let table = Table::new(topic, None, &self.config).unwrap();
+        table.catch_up(|record| records.push(record.clone())).unwrap();
+        records
+    }
+
+    /// The same, decoded.
+    pub(crate) fn decoded<T: Record>(&self, topic: &str) -> Vec<T> {
+        let records = self.read(topic);
+        records.iter().map(|record| self.codec.decode(record.value.as_deref()).unwrap()).collect()
+    }
+
+    /// Starts `ingest`.
+    pub(crate) fn ingest(&mut self, change: impl FnOnce(&mut ingest::Config)) {
+        let mut config = ingest::Config {
+            kafka: self.config.clone(),
+            registry: self.registry.clone(),
+            ..ingest::Config::default()
+        };
+        change(&mut config);
+        let shutdown = CancellationToken::new();
+        let process = Process {
+            metrics: Metrics::new(),
+            health: Health::new(),
+            shutdown: shutdown.clone(),
+            runtime: self.runtime.handle().clone(),
+        };
+        self.ingest = Some((shutdown, std::thread::spawn(move || ingest::run(config, &process))));
+    }
+
+    /// Stops `ingest` as a termination signal does.
+    pub(crate) fn stop(&mut self) {
+        let (shutdown, thread) = self.ingest.take().unwrap();
+        shutdown.cancel();
+        if let Err(failure) = thread.join().unwrap() {
+            panic!("ingest: {}", service::chain(&*failure));
+        }
+    }
+
+    /// Waits until `holds`; `what` names it in the failure.
+    pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !holds(self) {
+            let ended = self.ingest.as_ref().is_some_and(|(_, thread)| thread.is_finished());
+            assert!(!ended, "ingest ended while the test waited for {what}");
+            assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.registry_stop.cancel();
+    }
+}
