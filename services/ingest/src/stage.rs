@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::FhirReceived;
-use contracts::headers::{SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC};
+use contracts::headers::{REPLAY_TOPIC, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC};
 use hl7v2::Message;
 use jiff::tz::TimeZone;
 use service::Failure;
@@ -67,7 +67,9 @@ impl Ingest {
         let fingerprint = Fingerprint::of(&message.sending_facility(), &message.control_id(), bytes);
         let position =
             Position { topic: record.topic.clone(), partition: record.partition, offset: record.offset };
-        if !self.window().admit(fingerprint, position, context.now_ms) {
+        let first = self.window().admit(fingerprint, position, context.now_ms);
+        // A replay is the same message at another position by intent, and its first time gave a dead letter.
+        if !first && record.header(REPLAY_TOPIC).is_none() {
             return Ok(Fate::Drop("retransmission"));
         }
         let conversion = match v2_to_fhir::convert(&message, &self.options) {
@@ -157,4 +159,47 @@ fn source(record: &Incoming) -> Option<Position> {
         partition: record.header(SOURCE_PARTITION)?.parse().ok()?,
         offset: record.header(SOURCE_OFFSET)?.parse().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::EventId;
+    use stream::RegistryConfig;
+
+    use super::*;
+
+    /// Of a type that no map covers: it parses, and gives a dead letter.
+    const UNMAPPED: &[u8] = b"MSH|^~\\&|LAB|HARBOR|WARD|HARBOR|20250303140000||ZZZ^Z01|C1|P|2.5.1\rPID|1\r";
+
+    fn record(offset: i64, headers: Vec<(String, Option<Vec<u8>>)>) -> Incoming {
+        Incoming {
+            topic: Arc::from("hl7.raw"),
+            partition: 0,
+            offset,
+            timestamp_ms: 1,
+            key: None,
+            value: Some(UNMAPPED.to_vec()),
+            headers,
+        }
+    }
+
+    #[test]
+    fn the_replay_of_a_dead_letter_is_no_retransmission() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let codec = Codec::new(&RegistryConfig::default(), runtime.handle().clone()).unwrap();
+        let recent = Table::new("fhir.received", None, &stream::Config::default()).unwrap();
+        let stage = Ingest::new(codec, &crate::IngestConfig::default(), recent, Metrics::new()).unwrap();
+        let event_id = EventId::at("hl7.raw", 0, 0);
+        let context = Context { event_id, received_at_ms: 1, now_ms: 1, attempt: 0 };
+        let fate = |record: &Incoming| match stage.process(record, &context) {
+            Ok(Fate::DeadLetter(reject)) => reject.code,
+            Ok(Fate::Drop(reason)) => reason.to_owned(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fate(&record(0, Vec::new())), "MAP-201");
+        assert_eq!(fate(&record(1, Vec::new())), "retransmission");
+        let replayed = (REPLAY_TOPIC.to_owned(), Some(b"ingest.dead-letter".to_vec()));
+        assert_eq!(fate(&record(2, vec![replayed])), "MAP-201");
+        assert_eq!(fate(&record(3, Vec::new())), "retransmission");
+    }
 }
