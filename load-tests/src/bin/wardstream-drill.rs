@@ -24,8 +24,9 @@ const FAILED: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Which drill.
-    name: Name,
+    /// Which drills, separated by commas; they share a line, but `broker` has its own.
+    #[arg(value_delimiter = ',', required = true)]
+    names: Vec<Name>,
     /// Decides everything that is random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -92,7 +93,7 @@ fn run(args: Args) -> Result<bool, service::Failure> {
         flag.store(true, Ordering::Release);
     });
     let options = Options {
-        name: args.name,
+        names: args.names,
         seed: args.seed,
         kills: args.kills,
         messages: args.messages,

@@ -5,30 +5,19 @@ use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::drill::line::{Line, Membership};
-use crate::drill::parts::Setup;
-use crate::drill::verdict::Verdict;
-use crate::drill::{Error, Figures, Options, Run};
+use crate::drill::line::Line;
+use crate::drill::{Error, Figures, Options, figure};
 
 const KILLS: u64 = 100;
 const MESSAGES_A_KILL: u64 = 500;
 
-pub(crate) fn drill(options: &Options, rng: &mut ChaCha8Rng, run: &Run) -> Result<(Verdict, Figures), Error> {
+pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) -> Result<Figures, Error> {
     let kills = options.kills.unwrap_or(KILLS);
-    let messages = options.messages.unwrap_or(MESSAGES_A_KILL * kills);
-    let mut line = Line::start(&Setup::default(), run)?;
-    line.staff(options.instances, Membership::Mixed)?;
+    let messages = options.messages.unwrap_or(MESSAGES_A_KILL * kills).max(1);
+    let began_at = line.ended();
     line.feed(options.seed, Some(messages));
-    let done = done(&mut line, kills, messages, rng);
-    line.carry_on(done)?;
-    let figures =
-        vec![("kills".to_owned(), kills.to_string()), ("messages".to_owned(), messages.to_string())];
-    Ok((line.judge()?, figures))
-}
-
-fn done(line: &mut Line, kills: u64, messages: u64, rng: &mut ChaCha8Rng) -> Result<(), Error> {
-    let mut moments: Vec<u64> =
-        (0..kills).map(|_| rng.random_range(messages / 20..messages * 19 / 20)).collect();
+    let (first, last) = (messages / 20, (messages * 19 / 20).max(messages / 20 + 1));
+    let mut moments: Vec<u64> = (0..kills).map(|_| began_at + rng.random_range(first..last)).collect();
     moments.sort_unstable();
     // Every instance has its turn before any has another.
     let mut turns = Vec::new();
@@ -42,5 +31,6 @@ fn done(line: &mut Line, kills: u64, messages: u64, rng: &mut ChaCha8Rng) -> Res
             line.kill(at)?;
         }
     }
-    line.finish()
+    line.finish()?;
+    Ok(vec![figure("kills", kills), figure("messages", messages)])
 }

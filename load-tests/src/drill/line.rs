@@ -1,5 +1,6 @@
 //! The line under a drill: parts, processes, load, and the way to rest.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use stream::Publisher;
 use tokio::runtime::Handle;
 use worm_log::{S3Store, VerifyOptions};
 
-use crate::drill::fleet::Fleet;
+use crate::drill::fleet::{End, Fleet};
 use crate::drill::load::{Load, Message, RAW};
 use crate::drill::parts::{Parts, Setup};
 use crate::drill::reader::{Follower, Library};
@@ -23,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_millis(50);
 /// Messages in the line at a time: enough that every stage always has some.
 const BACKLOG: u64 = 1500;
+/// Exit status of a Rust program whose main thread panicked.
+const PANICKED: i32 = 101;
+/// How long the ledger's producer waits for an acknowledgement: a worker sends no further mail before.
+const LEDGER_WAIT: Duration = Duration::from_secs(30);
 /// Topics that `audit` does not keep.
 const NOT_KEPT: &str = "audit.manifests";
 
@@ -40,15 +45,18 @@ pub(crate) struct Line {
     // Goes first: what stands on the parts ends before they do.
     pub(crate) fleet: Fleet,
     follower: Follower,
-    load: Option<Load>,
+    /// The last one is at work, the others are over.
+    loads: Vec<Load>,
     pub(crate) parts: Parts,
     interrupted: Arc<AtomicBool>,
     /// Mails that may go out twice.
     mails_twice: u64,
     /// Found on the way.
     pub(crate) violations: Vec<Violation>,
-    /// Whether processes may end by themselves: where the broker is down for long, or one was frozen.
-    pub(crate) ends_expected: bool,
+    /// Messages that had ended when the last load began.
+    began_at: u64,
+    /// Instances that may end by themselves, with an exit status of their own.
+    excused: HashSet<String>,
 }
 
 impl Line {
@@ -58,12 +66,13 @@ impl Line {
         Ok(Self {
             fleet: Fleet::new(&run.folder, run.runtime.clone())?,
             follower: Follower::new(&parts.config)?,
-            load: None,
+            loads: Vec::new(),
             parts,
             interrupted: run.interrupted.clone(),
             mails_twice: 0,
             violations: Vec::new(),
-            ends_expected: false,
+            began_at: 0,
+            excused: HashSet::new(),
         })
     }
 
@@ -71,9 +80,15 @@ impl Line {
         &self.parts.runtime
     }
 
-    /// Starts `count` instances of every service, and waits until each is ready.
-    pub(crate) fn staff(&mut self, count: usize, membership: Membership) -> Result<(), Error> {
-        let servers = self.parts.config.bootstrap_servers.clone();
+    /// Starts `count` instances of every service, and waits until each is ready. The first of each finds Kafka at
+    /// `first`, where that is given.
+    pub(crate) fn staff(
+        &mut self,
+        count: usize,
+        membership: Membership,
+        first: Option<&str>,
+    ) -> Result<(), Error> {
+        let all = self.parts.config.bootstrap_servers.clone();
         for service in &SERVICES {
             for number in 1..=count {
                 let fixed = match membership {
@@ -81,7 +96,8 @@ impl Line {
                     Membership::Static => true,
                     Membership::Mixed => number % 2 == 0,
                 };
-                self.add(service.name, number, fixed, &servers)?;
+                let servers = first.filter(|_| number == 1).unwrap_or(&all);
+                self.add(service.name, number, fixed, servers)?;
             }
         }
         self.until_ready()
@@ -101,7 +117,7 @@ impl Line {
         self.fleet.add(name, number, &config)
     }
 
-    pub(crate) fn until_ready(&mut self) -> Result<(), Error> {
+    fn until_ready(&mut self) -> Result<(), Error> {
         for at in 0..self.fleet.instances.len() {
             let what = format!("{} to be ready", self.fleet.instances[at]);
             self.until(&what, |line| line.fleet.is_ready(at))?;
@@ -119,12 +135,14 @@ impl Line {
     /// Begins to publish these.
     pub(crate) fn publish(&mut self, messages: impl Iterator<Item = Message> + Send + 'static) {
         let publisher: Publisher = self.parts.publisher.clone();
-        self.load = Some(Load::start(messages, publisher, BACKLOG, self.runtime()));
+        let load = Load::start(messages, publisher, BACKLOG, self.runtime());
+        self.began_at = self.ended();
+        self.loads.push(load);
     }
 
     /// Messages that the feed was acknowledged.
     pub(crate) fn published(&self) -> u64 {
-        self.load.as_ref().map_or(0, Load::count)
+        self.loads.iter().map(Load::count).sum()
     }
 
     /// Messages that reached an end of the line.
@@ -150,6 +168,20 @@ impl Line {
     pub(crate) fn interrupts(&mut self, at: usize) {
         if self.fleet.instances[at].service == notify::NAME {
             self.mails_twice += WORKERS;
+        }
+    }
+
+    /// This instance may end by itself: it loses its session or its transaction.
+    pub(crate) fn excuse(&mut self, at: usize) {
+        self.excused.insert(self.fleet.instances[at].to_string());
+    }
+
+    /// Something that every instance needs is away for so long: all are interrupted and may end.
+    pub(crate) fn outage(&mut self, lasts: Duration) {
+        let waits = lasts.as_secs() / LEDGER_WAIT.as_secs();
+        for at in 0..self.fleet.instances.len() {
+            self.excuse(at);
+            (0..=waits).for_each(|_| self.interrupts(at));
         }
     }
 
@@ -202,23 +234,21 @@ impl Line {
                 return Err(Error::Stuck(what.to_owned()));
             }
             self.follower.read(LOOK);
-            if let Some(load) = &self.load {
-                load.finished(self.follower.ended);
+            if let Some(load) = self.loads.last() {
+                load.finished(self.follower.ended.saturating_sub(self.began_at));
             }
         }
     }
 
     /// Ends the load, and waits until every message of it reached an end of the line.
     pub(crate) fn settle(&mut self) -> Result<(), Error> {
-        if let Some(load) = &self.load {
-            load.stop();
-        }
+        self.loads.iter().for_each(Load::stop);
         self.finish()
     }
 
     /// Waits until the load is over and every message of it reached an end of the line.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
-        self.until("every message to be published", |line| line.load.as_ref().is_none_or(Load::is_over))?;
+        self.until("every message to be published", |line| line.loads.iter().all(Load::is_over))?;
         self.until("every message to reach an end of the line", |line| line.ended() >= line.published())
     }
 
@@ -244,10 +274,14 @@ impl Line {
         library.read(&mut account, &self.parts);
         self.seal(&account)?;
         library.read(&mut account, &self.parts);
-        if !self.ends_expected {
-            for end in std::mem::take(&mut self.fleet.ends) {
-                let (instance, status) = (end.instance, end.status.to_string());
-                self.violations.push(Violation::Ended { instance, status });
+        for End { service, instance, status } in std::mem::take(&mut self.fleet.ends) {
+            if service == notify::NAME {
+                self.mails_twice += WORKERS;
+            }
+            // Even then it ends with a status of its own: not by a signal, and not by a panic.
+            let in_order = status.code().is_some_and(|code| code != PANICKED);
+            if !(in_order && self.excused.contains(&instance)) {
+                self.violations.push(Violation::Ended { instance, status: status.to_string() });
             }
         }
         let mail = Mail {
@@ -256,7 +290,7 @@ impl Line {
             allowed: self.mails_twice,
         };
         let acknowledged: Vec<(String, i32, i64)> = self
-            .load
+            .loads
             .iter()
             .flat_map(Load::acknowledged)
             .map(|(partition, offset)| (RAW.to_owned(), partition, offset))
@@ -332,7 +366,7 @@ impl Line {
 
 /// A hospital whose messages mostly carry no text: what the line does with a text costs thirty times the rest, and a
 /// drill is about the rest.
-fn hospital(seed: u64) -> Config {
+pub(crate) fn hospital(seed: u64) -> Config {
     Config {
         seed,
         patients: 400,

@@ -397,6 +397,21 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Adds what was judged on another line.
+    pub fn add(&mut self, other: Self) {
+        self.inputs += other.inputs;
+        self.fates += other.fates;
+        self.duplicates += other.duplicates;
+        self.out_of_order += other.out_of_order;
+        self.notifications += other.notifications;
+        self.mails_twice += other.mails_twice;
+        for (topic, pause) in other.pauses_ms {
+            let longest = self.pauses_ms.entry(topic).or_default();
+            *longest = pause.max(*longest);
+        }
+        self.violations.extend(other.violations);
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn holds(&self) -> bool {

@@ -1,0 +1,103 @@
+//! `faults`: what the line needs is taken away and given back: registry, mail server and S3 store, one by one and
+//! together; and the broker's disk is full, so that it halts.
+
+use std::time::Duration;
+
+use rand::Rng as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use crate::drill::line::Line;
+use crate::drill::{Error, Figures, Options, figure};
+
+const ROUNDS: u64 = 3;
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Registry,
+    Mail,
+    Store,
+    Together,
+    Disk,
+}
+
+pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) -> Result<Figures, Error> {
+    let rounds = options.kills.unwrap_or(ROUNDS);
+    line.feed(options.seed, None);
+    let mut done = 0_u64;
+    for _ in 0..rounds {
+        let mut faults = [Fault::Registry, Fault::Mail, Fault::Store, Fault::Together, Fault::Disk];
+        faults.shuffle(rng);
+        for fault in faults {
+            line.pass(rng.random_range(50..150))?;
+            match fault {
+                Fault::Disk => full_disk(line)?,
+                Fault::Registry => away(line, rng, true, false, false)?,
+                Fault::Mail => away(line, rng, false, true, false)?,
+                Fault::Store => away(line, rng, false, false, true)?,
+                Fault::Together => away(line, rng, true, true, true)?,
+            }
+            done += 1;
+        }
+    }
+    line.settle()?;
+    Ok(vec![figure("faults", done), figure("messages", line.published())])
+}
+
+/// Takes these away until somebody misses each, and gives them back.
+fn away(line: &mut Line, rng: &mut ChaCha8Rng, registry: bool, mail: bool, store: bool) -> Result<(), Error> {
+    let mut restarted = None;
+    if registry {
+        line.parts.registry.shut();
+        // Who runs has its schemas; who starts needs the registry.
+        let stages: Vec<usize> = (0..line.fleet.instances.len())
+            .filter(|at| line.fleet.instances[*at].service != audit::NAME)
+            .collect();
+        let at = stages[rng.random_range(0..stages.len())];
+        line.kill(at)?;
+        restarted = Some(at);
+    }
+    if mail {
+        // A mail may have been taken and the answer cut off: it goes out again.
+        line.outage(Duration::ZERO);
+        line.runtime().block_on(line.parts.mail.pause());
+    }
+    if store {
+        line.parts.store.shut();
+    }
+    for (missed, service) in [(mail, notify::NAME), (store, audit::NAME)] {
+        for at in line.fleet.of(service) {
+            if missed {
+                let what = format!("{} to miss what is away", line.fleet.instances[at]);
+                line.until(&what, |line| !line.fleet.is_ready(at))?;
+            }
+        }
+    }
+    if registry && !mail {
+        line.pass(50)?;
+    }
+    line.parts.registry.open();
+    line.parts.store.open();
+    line.runtime().block_on(line.parts.mail.resume()).map_err(|error| Error::part("mail", error))?;
+    for at in restarted.into_iter().chain(line.fleet.of(notify::NAME)).chain(line.fleet.of(audit::NAME)) {
+        let what = format!("{} to be ready again", line.fleet.instances[at]);
+        line.until(&what, |line| line.fleet.is_ready(at))?;
+    }
+    Ok(())
+}
+
+/// Lets no file of the broker grow any more (RLIMIT_FSIZE): what a full disk does to each append, without the right to
+/// mount one. Kafka halts when it cannot append; it is started again with room.
+fn full_disk(line: &mut Line) -> Result<(), Error> {
+    line.outage(Duration::ZERO);
+    let node = &mut line.parts.kafka.nodes_mut()[0];
+    let id = node.process_id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    prlimit(id, Resource::Fsize, Rlimit { current: Some(0), maximum: None })
+        .map_err(|error| Error::io("limit of the broker's files")(error.into()))?;
+    line.until("Kafka to halt on a full disk", |line| !line.parts.kafka.nodes_mut()[0].is_running())?;
+    let node = &mut line.parts.kafka.nodes_mut()[0];
+    node.kill();
+    node.resume().map_err(|error| Error::part("Apache Kafka", error))?;
+    line.pass(50)
+}
