@@ -80,8 +80,10 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
     }
 }
 
-/// How long one blocking call may take before the owner looks around again.
+/// How long a producer's first call may take, and how long a full queue is waited for.
 const CALL: Duration = Duration::from_secs(10);
+/// What a call gets whose time is over before it began.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 impl Session {
     /// A producer whose predecessor of the same transactional id is fenced.
@@ -126,17 +128,18 @@ impl Session {
         let sent = self.send_all(outputs);
         // What failed makes the commit fail, which says why.
         self.deliveries.settle();
-        // Never a timeout of our own: any other than the transaction's risks a state that differs from the broker's
-        // (rdkafka.h, rd_kafka_commit_transaction).
+        // librdkafka wants its callers to wait without end, for a call that times out goes on behind their back
+        // (rdkafka.h, rd_kafka_commit_transaction). So there is one timeout, at which the producer is given up.
+        let left = || Timeout::After(until.saturating_duration_since(Instant::now()).max(LAST_TRY));
         let result = sent
             .and_then(|()| {
                 retry(until, || self.producer.send_offsets_to_transaction(offsets, group, Timeout::Never))
             })
-            .and_then(|()| retry(until, || self.producer.commit_transaction(Timeout::Never)));
+            .and_then(|()| retry(until, || self.producer.commit_transaction(left())));
         match result {
             Ok(()) => End::Committed,
             Err(error) if abortable(&error) => {
-                match retry(until, || self.producer.abort_transaction(Timeout::Never)) {
+                match retry(until, || self.producer.abort_transaction(left())) {
                     Ok(()) => End::Aborted(error.into()),
                     Err(error) => End::Unknown(error.into()),
                 }
