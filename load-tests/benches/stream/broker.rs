@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::process;
+use crate::{pass_through, process};
 
 const CALL: Duration = Duration::from_secs(30);
 
@@ -44,7 +44,8 @@ impl Parts {
         let registry_stop = CancellationToken::new();
         runtime.spawn(schema_registry::serve(listener, contracts::subjects(), registry_stop.clone()));
         let admin = ClientConfig::new().set("bootstrap.servers", kafka.bootstrap_servers()).create()?;
-        let (broker, words) = process::child_with("kafka.Kafka").ok_or("the broker's process is not there")?;
+        let (broker, words) =
+            process::child_with("kafka.Kafka").ok_or("the broker's process is not there")?;
         let properties = words.iter().find(|word| word.ends_with("server.properties"));
         let log = properties.map(|path| Path::new(path).with_file_name("log")).ok_or("no broker log")?;
         Ok(Some(Self {
@@ -101,6 +102,14 @@ impl Parts {
             std::thread::sleep(Duration::from_millis(50));
         }
         Err(format!("{topic}: no leaders").into())
+    }
+
+    /// The topics that a stage reads beside its input: where its parked keys are.
+    pub(crate) fn create_parked(&self) -> Result<(), Failure> {
+        for stage in [pass_through::NAME, ingest::NAME, validate::NAME] {
+            self.create(&contracts::parked_topic(stage), 1)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn delete(&self, topic: &str) -> Result<(), Failure> {

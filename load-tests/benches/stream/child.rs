@@ -67,7 +67,8 @@ impl Role {
 impl Options {
     /// This program as that child.
     pub(crate) fn command(&self) -> Result<Vec<String>, Failure> {
-        let program = std::env::current_exe()?.to_str().ok_or("the path of this program is no text")?.to_owned();
+        let program =
+            std::env::current_exe()?.to_str().ok_or("the path of this program is no text")?.to_owned();
         let mut words = vec![program, "child".to_owned()];
         let mut option = |name: &str, value: String| words.push(format!("--{name}={value}"));
         option("role", self.role.name());
@@ -133,8 +134,12 @@ fn serve(options: Options, shutdown: CancellationToken) -> Result<(), Failure> {
     let mut telemetry = telemetry::Config::default();
     telemetry.log.level = "warn".to_owned();
     let _telemetry = telemetry::init("bench", &telemetry)?;
-    let process =
-        Process { metrics: Metrics::new(), health: Health::new(), shutdown, runtime: runtime.handle().clone() };
+    let process = Process {
+        metrics: Metrics::new(),
+        health: Health::new(),
+        shutdown,
+        runtime: runtime.handle().clone(),
+    };
     let kafka = options.kafka();
     let registry = stream::RegistryConfig { url: options.registry.clone(), ..Default::default() };
     match options.role {

@@ -1,13 +1,13 @@
 //! Processor time of each step of the line's code, on one thread, without Kafka.
 
-use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use contracts::{EventId, FhirReceived};
 use hl7v2::Message;
 use inference::{Budget, Document, Models};
 use notify::{Decision, NotificationId, NotifyConfig, TEMPLATE, Triage};
+use rustix::time::{ClockId, clock_gettime};
 use service::Failure;
 use stream::{Codec, RegistryConfig};
 use tokio_util::sync::CancellationToken;
@@ -36,29 +36,19 @@ struct Steps {
 
 impl Steps {
     fn time<T>(&mut self, stage: &'static str, name: &'static str, work: impl FnOnce() -> T) -> T {
-        let (before, began) = (thread_nanos(), Instant::now());
+        let before = clock_gettime(ClockId::ThreadCPUTime);
         let out = work();
-        // Where the kernel keeps no time of a thread, the wall clock has to do.
-        let elapsed = began.elapsed().as_nanos() as f64;
-        let nanos = match (before, thread_nanos()) {
-            (Some(before), Some(after)) if after > before => (after - before) as f64,
-            _ => elapsed,
-        };
+        let took = clock_gettime(ClockId::ThreadCPUTime) - before;
         let at = self.steps.iter().position(|step| step.stage == stage && step.name == name);
         let at = at.unwrap_or_else(|| {
             self.steps.push(Step { stage, name, micros: Vec::new() });
             self.steps.len() - 1
         });
         if self.warm {
-            self.steps[at].micros.push(nanos / 1000.0);
+            self.steps[at].micros.push(took.tv_sec as f64 * 1e6 + took.tv_nsec as f64 / 1e3);
         }
         out
     }
-}
-
-/// Time that this thread has run, nanoseconds (`/proc/thread-self/schedstat`).
-fn thread_nanos() -> Option<u64> {
-    fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
 }
 
 pub(crate) fn measure() -> Result<String, Failure> {
@@ -79,9 +69,11 @@ pub(crate) fn measure() -> Result<String, Failure> {
     for (number, message) in feed.take(MESSAGES).enumerate() {
         steps.warm = number >= WARM_UP;
         let bytes = &message.bytes;
-        let parsed = steps.time("ingest", "parse HL7 v2", || Message::parse(bytes)).map_err(|_| "no message")?;
-        let conversion = steps
-            .time("ingest", "convert to FHIR", || v2_to_fhir::convert(&parsed, &v2_to_fhir::Options::default()))?;
+        let parsed =
+            steps.time("ingest", "parse HL7 v2", || Message::parse(bytes)).map_err(|_| "no message")?;
+        let conversion = steps.time("ingest", "convert to FHIR", || {
+            v2_to_fhir::convert(&parsed, &v2_to_fhir::Options::default())
+        })?;
         let text = steps.time("ingest", "write JSON", || conversion.bundle.to_string());
         let event = EventId::at("hl7.raw", 0, number as i64);
         let received = FhirReceived {
@@ -106,7 +98,9 @@ pub(crate) fn measure() -> Result<String, Failure> {
         }
         let bundle: serde_json::Value =
             steps.time("redact", "read JSON", || serde_json::from_str(&decoded.bundle))?;
-        let Ok(redacted) = steps.time("redact", "redact", || redactor.redact_bundle(&bundle)) else { continue };
+        let Ok(redacted) = steps.time("redact", "redact", || redactor.redact_bundle(&bundle)) else {
+            continue;
+        };
         let text = steps.time("redact", "write JSON", || redacted.bundle.to_string());
         if number >= WARM_UP + ENCODED {
             continue;
@@ -116,7 +110,8 @@ pub(crate) fn measure() -> Result<String, Failure> {
             serde_json::from_str(&text).map(|bundle| Document::from_bundle(&bundle))
         })?;
         let judged = steps.time("classify", "classify", || models.classify(&document))?;
-        let summary = steps.time("summarize", "summarize", || models.summarize(&document, Budget::default()))?;
+        let summary =
+            steps.time("summarize", "summarize", || models.summarize(&document, Budget::default()))?;
         let triage = Triage {
             event_id: event.to_string(),
             pseudonym: redacted.pseudonym.unwrap_or_default(),
@@ -147,7 +142,9 @@ pub(crate) fn measure() -> Result<String, Failure> {
     for step in &mut steps.steps {
         step.micros.sort_by(f64::total_cmp);
         let mean = step.micros.iter().sum::<f64>() / step.micros.len().max(1) as f64;
-        let at = |share: f64| quantile(&step.micros, share).map_or_else(|| "–".to_owned(), |us| format!("{us:.1}"));
+        let at = |share: f64| {
+            quantile(&step.micros, share).map_or_else(|| "–".to_owned(), |us| format!("{us:.1}"))
+        };
         table.row(&[
             step.stage.to_owned(),
             step.name.to_owned(),
@@ -158,6 +155,10 @@ pub(crate) fn measure() -> Result<String, Failure> {
             count(1e6 / mean),
         ]);
     }
-    let note = if models.is_some() { "" } else { " The encoder is not on this machine, so the stages behind redact are not measured." };
+    let note = if models.is_some() {
+        ""
+    } else {
+        " The encoder is not on this machine, so the stages behind redact are not measured."
+    };
     Ok(table.finish(&format!("The usual mix of the synthetic hospital.{note}")))
 }

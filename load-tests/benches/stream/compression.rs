@@ -32,7 +32,14 @@ pub(crate) fn measure(parts: &mut Parts, plan: &Plan) -> Result<String, Failure>
     }
     let mut table = Table::new(
         "Compression",
-        &["records", "codec", "records/s", "processor µs a record", "broker µs a record", "bytes a record on disk"],
+        &[
+            "records",
+            "codec",
+            "records/s",
+            "processor µs a record",
+            "broker µs a record",
+            "bytes a record on disk",
+        ],
     );
     for ((at, codec), runs) in &runs {
         let median = |figure: fn(&(Rate, f64)) -> f64| {
@@ -55,7 +62,13 @@ pub(crate) fn measure(parts: &mut Parts, plan: &Plan) -> Result<String, Failure>
     )))
 }
 
-fn compress(parts: &mut Parts, plan: &Plan, role: Role, input: &str, codec: &str) -> Result<(Rate, f64), Failure> {
+fn compress(
+    parts: &mut Parts,
+    plan: &Plan,
+    role: Role,
+    input: &str,
+    codec: &str,
+) -> Result<(Rate, f64), Failure> {
     let output = if role == Role::Ingest { RECEIVED.to_owned() } else { parts.unique("output") };
     parts.create(&output, PARTITIONS)?;
     let mut options = parts.options(role, input, &output);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use service::Failure;
-use wardstream_load_tests::{Config, Feed, FeedMessage, Mix};
+use wardstream_load_tests::{Config, Feed, FeedMessage, Kind};
 
 /// Messages that are made; beyond them they come again with another control id.
 const POOL: usize = 5000;
@@ -16,26 +16,17 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Laboratory results (ORU^R01) only, none of them damaged.
+    /// Laboratory results (ORU^R01) only, none of them damaged, of some hundreds of patients.
     pub(crate) fn results() -> Self {
-        let none = Mix {
-            adt: 0,
-            lab_result: 1,
-            radiology_report: 0,
-            imaging_order: 0,
-            lab_order: 0,
-            note: 0,
-            referral: 0,
-            appointment: 0,
-            vaccination: 0,
-        };
-        let config = Config { mix: none, damage_rate: 0.0, patients: 1000, ..Config::default() };
-        Self { messages: Feed::new(config).take(POOL).collect() }
+        let config = Config { damage_rate: 0.0, patients: 1000, ..Config::default() };
+        let results = Feed::new(config).filter(|message| message.truth.kind == Kind::LabResult);
+        Self { messages: results.take(POOL).collect() }
     }
 
     /// Mean size of a message, bytes.
     pub(crate) fn mean_bytes(&self) -> f64 {
-        self.messages.iter().map(|message| message.bytes.len()).sum::<usize>() as f64 / self.messages.len() as f64
+        self.messages.iter().map(|message| message.bytes.len()).sum::<usize>() as f64
+            / self.messages.len() as f64
     }
 
     /// The key and the bytes of the message of this number; its control id (MSH-10) is the number.

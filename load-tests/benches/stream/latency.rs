@@ -34,7 +34,16 @@ pub(crate) fn measure(parts: &mut Parts, plan: &Plan) -> Result<String, Failure>
     let pool = Pool::results();
     let mut table = Table::new(
         "Latency by batch, from produce to visible output, ms",
-        &["consumer", "batch records / wait ms", "saturation records/s", "load", "records/s", "p50", "p99", "greatest"],
+        &[
+            "consumer",
+            "batch records / wait ms",
+            "saturation records/s",
+            "load",
+            "records/s",
+            "p50",
+            "p99",
+            "greatest",
+        ],
     );
     let settings = PASS_THROUGH.iter().map(|batch| (Role::PassThrough, *batch));
     for (role, batch) in settings.chain(INGEST.iter().map(|batch| (Role::Ingest, *batch))) {
@@ -43,7 +52,9 @@ pub(crate) fn measure(parts: &mut Parts, plan: &Plan) -> Result<String, Failure>
             let outcome = run(parts, plan, &pool, role, batch, Some(saturation * share))?;
             let mut latencies = outcome.latencies_ms;
             latencies.sort_by(f64::total_cmp);
-            let ms = |share: f64| quantile(&latencies, share).map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}"));
+            let ms = |share: f64| {
+                quantile(&latencies, share).map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}"))
+            };
             println!("{} {batch:?} at {share}: p50 {} p99 {}", role.name(), ms(0.5), ms(0.99));
             table.row(&[
                 role.name(),
@@ -94,8 +105,7 @@ fn run(
     let mut options = parts.options(role, &input, &output);
     (options.batch_records, options.batch_linger_ms) = batch;
     let mut consumer = parts.spawn(&options, None)?;
-    let shared =
-        Shared { begin: Instant::now(), received: AtomicU64::new(0), stop: AtomicBool::new(false) };
+    let shared = Shared { begin: Instant::now(), received: AtomicU64::new(0), stop: AtomicBool::new(false) };
     let bootstrap = parts.bootstrap();
     let outcome = std::thread::scope(|scope| {
         let feeding = scope.spawn(|| {
@@ -115,7 +125,13 @@ fn run(
 }
 
 /// Publishes at `rate`, whether or not the consumer keeps up; or as fast as it does, with none.
-fn feed(bootstrap: &str, topic: &str, pool: &Pool, rate: Option<f64>, shared: &Shared) -> Result<(), Failure> {
+fn feed(
+    bootstrap: &str,
+    topic: &str,
+    pool: &Pool,
+    rate: Option<f64>,
+    shared: &Shared,
+) -> Result<(), Failure> {
     let producer = input::feed(bootstrap)?;
     let mut number = 0;
     while !shared.stop.load(Ordering::Acquire) {

@@ -102,8 +102,10 @@ pub(crate) fn measure(parts: &mut Parts, plan: &Plan) -> Result<String, Failure>
     settle(&mut stages)?;
     let took = began.elapsed().as_secs_f64();
     let messages = plan.line_messages as f64;
-    let mut table =
-        Table::new("The running line", &["process", "processor ms a message", "resident MiB", "greatest MiB"]);
+    let mut table = Table::new(
+        "The running line",
+        &["process", "processor ms a message", "resident MiB", "greatest MiB"],
+    );
     let mut row = |name: String, pid: u32, before: f64| -> Result<(), Failure> {
         let (now, greatest) = resident_mib(pid)?;
         let ms = (processor_seconds(pid)? - before) * 1000.0 / messages;

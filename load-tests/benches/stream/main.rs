@@ -66,8 +66,8 @@ struct Args {
     /// Messages that go through the line of `line`.
     #[arg(long, default_value_t = 400)]
     line_messages: u64,
-    /// Program of the peer and its arguments, before those that every peer gets: `python pipeline.py`.
-    #[arg(long, value_delimiter = ' ')]
+    /// Program of the peer and its arguments, before those that every peer gets; given once for each word.
+    #[arg(long)]
     peer: Vec<String>,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
@@ -135,6 +135,9 @@ fn main() -> Result<(), Failure> {
                     println!("skipped: {} is not set, so nothing is measured on Kafka", local_kafka::LIBS);
                     continue;
                 };
+                if section != Section::Line {
+                    parts.create_parked()?;
+                }
                 match section {
                     Section::Throughput => throughput::measure(&mut parts, &plan)?,
                     Section::Latency => latency::measure(&mut parts, &plan)?,

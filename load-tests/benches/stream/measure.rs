@@ -46,7 +46,8 @@ impl Parts {
 
     /// Starts a contender in a process of its own.
     pub(crate) fn spawn(&mut self, options: &Options, core: Option<usize>) -> Result<Measured, Failure> {
-        let log = self.folder.path().join(self.unique("child.log"));
+        let name = self.unique("child.log");
+        let log = self.folder.path().join(name);
         Measured::start(&options.command()?, &log, core)
     }
 

@@ -5,13 +5,16 @@ use stream::{Context, Fate, Incoming, Outgoing, Stage, Unavailable};
 
 use crate::child::Options;
 
+/// Name of the stage.
+pub(crate) const NAME: &str = "pass-through";
+
 struct PassThrough {
     output: String,
 }
 
 impl Stage for PassThrough {
     fn name(&self) -> &'static str {
-        "pass-through"
+        NAME
     }
 
     fn process(&self, record: &Incoming, _context: &Context) -> Result<Fate, Unavailable> {
@@ -27,7 +30,7 @@ impl Stage for PassThrough {
 /// Runs until the shutdown.
 pub(crate) fn run(options: &Options, process: &Process) -> Result<(), Failure> {
     let registry = stream::RegistryConfig { url: options.registry.clone(), ..Default::default() };
-    let runtime = process.stage("pass-through", &registry)?;
+    let runtime = process.stage(NAME, &registry)?;
     let stage = PassThrough { output: options.output.clone() };
     Ok(stream::run(stage, &[&options.input], &options.kafka(), &runtime)?)
 }

@@ -79,7 +79,8 @@ fn peer(parts: &mut Parts, plan: &Plan, input: &str) -> Result<Rate, Failure> {
         ("batch-records", BATCH.to_string()),
     ];
     words.extend(options.iter().map(|(name, value)| format!("--{name}={value}")));
-    let log = parts.folder.path().join(parts.unique("peer.log"));
+    let name = parts.unique("peer.log");
+    let log = parts.folder.path().join(name);
     let mut process = [Measured::start(&words, &log, Some(CORE))?];
     let progress = parts.committed(&group, input, PARTITIONS)?;
     // A batch of the peer takes seconds, and a window must hold some.
@@ -88,7 +89,9 @@ fn peer(parts: &mut Parts, plan: &Plan, input: &str) -> Result<Rate, Failure> {
     process.stop()?;
     let rejected = parts.written(&dead, PARTITIONS)?.ends()?.iter().sum::<i64>();
     if rejected > 0 {
-        return Err(format!("the peer rejected valid messages: {rejected} offsets in its dead letters").into());
+        return Err(
+            format!("the peer rejected valid messages: {rejected} offsets in its dead letters").into()
+        );
     }
     parts.delete(&output)?;
     parts.delete(&dead)?;
