@@ -17,6 +17,7 @@ mod door;
 mod gate;
 mod harness;
 mod log;
+mod ops;
 mod phi;
 mod reader;
 mod redaction;

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use contracts::AuditManifest;
 use service::{Failure, Process};
-use stream::{Codec, CodecError, Incoming, Observer, Outgoing, Publisher, Tail, TailEvent};
+use stream::{Codec, CodecError, Incoming, Needs, Observer, Outgoing, Publisher, Tail, TailEvent};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use worm_log::{AnyStore, Auditor, Event, Manifest, Pushed, Record, Store};
@@ -46,6 +46,8 @@ impl Archive {
         }
         wait(&observer, &process.shutdown, || runtime.block_on(store.check()))?;
         let topics: Vec<&str> = config.worm.topics.iter().map(String::as_str).collect();
+        let needs = Needs { stage: NAME, inputs: &topics, outputs: &["audit.manifests"] };
+        process.wait_until_fit(&config.kafka, &needs, &observer)?;
         Ok(Self {
             tail: Tail::new(NAME, &topics, &config.worm.exclude, &config.kafka, &observer)?,
             auditor: Auditor::new(store, config.worm.auditor()),

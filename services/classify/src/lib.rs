@@ -11,6 +11,7 @@ pub use config::Config;
 use inference::Models;
 use service::{Failure, Process};
 pub use stage::Classify;
+use stream::Needs;
 
 /// Name of the service.
 pub const NAME: &str = "classify";
@@ -31,5 +32,7 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
 pub fn run_with(config: Config, models: Arc<Models>, process: &Process) -> Result<(), Failure> {
     let runtime = process.stage(NAME, &config.registry)?;
     let stage = Classify::new(runtime.codec.clone(), models);
-    Ok(stream::run(stage, &["fhir.deidentified"], &config.kafka, &runtime)?)
+    let needs = Needs { stage: NAME, inputs: &["fhir.deidentified"], outputs: &["triage.classified"] };
+    process.wait_until_fit(&config.kafka, &needs, &runtime.observer)?;
+    Ok(stream::run(stage, needs.inputs, &config.kafka, &runtime)?)
 }

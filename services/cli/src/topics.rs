@@ -121,6 +121,7 @@ fn row(difference: &Difference) -> Vec<String> {
 /// A retention in days where it is a whole number of them.
 fn shown(aspect: &Aspect, value: &str) -> String {
     match (aspect, value.parse::<u64>()) {
+        (Aspect::Topic, Ok(partitions)) => count(usize::try_from(partitions).unwrap_or(0), "partition"),
         (Aspect::Setting("retention.ms"), Ok(millis)) => settings::Duration::from_millis(millis).to_string(),
         (Aspect::Setting("max.message.bytes"), Ok(bytes)) => {
             settings::ByteSize::from_bytes(bytes).to_string()

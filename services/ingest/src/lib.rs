@@ -15,7 +15,7 @@ pub use config::{Config, Ingest as IngestConfig, Mllp};
 pub use stage::Ingest;
 
 use service::{Failure, Process};
-use stream::{Publisher, Table};
+use stream::{Needs, Publisher, Table};
 
 /// Name of the service.
 pub const NAME: &str = "ingest";
@@ -26,21 +26,31 @@ pub const NAME: &str = "ingest";
 /// What a wait cannot mend.
 pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
     let runtime = process.stage(NAME, &config.registry)?;
+    // The door also closes when the stage cannot go on.
+    let closing = process.shutdown.child_token();
     let door = match config.ingest.mllp.listen {
         None => None,
         Some(listen) => {
             let publisher = Publisher::new("mllp", &config.kafka, process.runtime.clone())?;
             let door = door::Door::open(listen, publisher, config.ingest.mllp.clone(), process)?;
-            Some(process.runtime.spawn(door.serve(process.shutdown.clone())))
+            Some(process.runtime.spawn(door.serve(closing.clone())))
         }
     };
     let window = config.ingest.dedup_window.get();
     let recent = Table::new("fhir.received", Some(window), &config.kafka)?;
     let stage = Ingest::new(runtime.codec.clone(), &config.ingest, recent, process.metrics.clone())?;
     let topics: Vec<&str> = config.ingest.topics.iter().map(String::as_str).collect();
-    let result = stream::run(stage, &topics, &config.kafka, &runtime);
+    // What was received lately is read to recognise a retransmission.
+    let inputs: Vec<&str> = topics.iter().copied().chain(["fhir.received"]).collect();
+    let published = config.ingest.mllp.listen.map(|_| config.ingest.mllp.topic.as_str());
+    let outputs: Vec<&str> = published.into_iter().chain(["fhir.received"]).collect();
+    let needs = Needs { stage: NAME, inputs: &inputs, outputs: &outputs };
+    let result = process
+        .wait_until_fit(&config.kafka, &needs, &runtime.observer)
+        .and_then(|()| Ok(stream::run(stage, &topics, &config.kafka, &runtime)?));
+    closing.cancel();
     if let Some(door) = door {
         process.runtime.block_on(door)?;
     }
-    Ok(result?)
+    result
 }

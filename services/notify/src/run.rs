@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use contracts::{NotificationLedger, NotificationSent, TriageSummarized};
 use service::{Failure, Process};
 use stream::{
-    Codec, CodecError, Context, Fate, Incoming, Observer, Outgoing, Publisher, Reject, Stage, Table,
+    Codec, CodecError, Context, Fate, Incoming, Needs, Observer, Outgoing, Publisher, Reject, Stage, Table,
     Unavailable,
 };
 use telemetry::Metrics;
@@ -40,6 +40,12 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
         metrics: process.metrics.clone(),
         observer: runtime.observer.clone(),
     };
+    let needs = Needs {
+        stage: NAME,
+        inputs: &["triage.summarized", LEDGER],
+        outputs: &["notification.sent", LEDGER],
+    };
+    process.wait_until_fit(&config.kafka, &needs, &runtime.observer)?;
     Ok(stream::run(stage, &["triage.summarized"], &config.kafka, &runtime)?)
 }
 

@@ -10,6 +10,7 @@ pub use config::{Config, Deid};
 pub use stage::Redact;
 
 use service::{Failure, Process};
+use stream::Needs;
 
 /// Name of the service.
 pub const NAME: &str = "redact";
@@ -21,5 +22,8 @@ pub const NAME: &str = "redact";
 pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
     let runtime = process.stage(NAME, &config.registry)?;
     let stage = Redact::new(runtime.codec.clone(), &config.deid, process.metrics.clone())?;
-    Ok(stream::run(stage, &["fhir.validated"], &config.kafka, &runtime)?)
+    let needs =
+        Needs { stage: NAME, inputs: &["fhir.validated"], outputs: &["fhir.deidentified", "identity.vault"] };
+    process.wait_until_fit(&config.kafka, &needs, &runtime.observer)?;
+    Ok(stream::run(stage, needs.inputs, &config.kafka, &runtime)?)
 }

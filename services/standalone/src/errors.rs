@@ -83,6 +83,36 @@ const OWN: &[Page] = &[
         "an earlier record of the same key is parked, and this one may not overtake it",
         "release the key: its records go on in their order",
     ),
+    page(
+        "STREAM-911",
+        "a topic that the service needs does not exist",
+        "create it with `wardstream topics apply`; a service that has just started waits a minute for it",
+    ),
+    page(
+        "STREAM-912",
+        "a topic has another number of partitions than kafka.partitions",
+        "correct kafka.partitions; if the topic was made wrongly, see docs/operations.md on the number of partitions",
+    ),
+    page(
+        "STREAM-913",
+        "this principal may not describe, read or write a topic that the service needs",
+        "add the ACL that the message names; docs/operations.md lists what each service needs",
+    ),
+    page(
+        "STREAM-914",
+        "this principal may not read as the consumer group of the service",
+        "add an ACL that allows Read on the group, by default wardstream.<stage>",
+    ),
+    page(
+        "STREAM-915",
+        "this principal may not write with the transactional id of the service",
+        "add an ACL that allows Write on transactional ids with the prefix wardstream.<stage>.",
+    ),
+    page(
+        "STREAM-916",
+        "the broker is too old, or has no transactions",
+        "use Apache Kafka 2.5 or later; for a broker without transactions set kafka.delivery to lineage-guarded",
+    ),
     page("CONF-700", "the command line is wrong", "run the program with --help"),
     page(
         "CONF-701",

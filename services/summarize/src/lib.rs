@@ -11,6 +11,7 @@ pub use config::Config;
 use inference::Models;
 use service::{Failure, Process};
 pub use stage::Summarize;
+use stream::Needs;
 
 /// Name of the service.
 pub const NAME: &str = "summarize";
@@ -31,5 +32,7 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
 pub fn run_with(config: Config, models: Arc<Models>, process: &Process) -> Result<(), Failure> {
     let runtime = process.stage(NAME, &config.registry)?;
     let stage = Summarize::new(runtime.codec.clone(), models, config.summarize.budget());
-    Ok(stream::run(stage, &["triage.classified"], &config.kafka, &runtime)?)
+    let needs = Needs { stage: NAME, inputs: &["triage.classified"], outputs: &["triage.summarized"] };
+    process.wait_until_fit(&config.kafka, &needs, &runtime.observer)?;
+    Ok(stream::run(stage, needs.inputs, &config.kafka, &runtime)?)
 }

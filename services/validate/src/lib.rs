@@ -7,6 +7,7 @@ pub use config::Config;
 pub use stage::Validate;
 
 use service::{Failure, Process};
+use stream::Needs;
 
 /// Name of the service.
 pub const NAME: &str = "validate";
@@ -18,5 +19,7 @@ pub const NAME: &str = "validate";
 pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
     let runtime = process.stage(NAME, &config.registry)?;
     let stage = Validate::new(runtime.codec.clone());
-    Ok(stream::run(stage, &["fhir.received"], &config.kafka, &runtime)?)
+    let needs = Needs { stage: NAME, inputs: &["fhir.received"], outputs: &["fhir.validated"] };
+    process.wait_until_fit(&config.kafka, &needs, &runtime.observer)?;
+    Ok(stream::run(stage, needs.inputs, &config.kafka, &runtime)?)
 }

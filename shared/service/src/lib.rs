@@ -7,11 +7,12 @@ mod models;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stream::{Codec, Observer, RegistryConfig, Runtime};
+use stream::{Codec, Needs, Observer, RegistryConfig, Runtime};
 use telemetry::{Health, Metrics, Server};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,12 @@ pub const EX_SOFTWARE: u8 = 70;
 
 /// Exit status of a service that could not commit for too long and gave its partitions back (`EX_TEMPFAIL`).
 pub const EX_TEMPFAIL: u8 = 75;
+
+/// Exit status of a service whose Kafka lacks what it needs: topics, authorisations, transactions (`EX_CONFIG`).
+pub const EX_CONFIG: u8 = 78;
+
+/// How long a service waits for topics and authorisations that another job may be about to make.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An error at the top of a process, with its chain of causes.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -85,10 +92,24 @@ impl Process {
             shutdown: self.shutdown.clone(),
         })
     }
+
+    /// Waits until Kafka has what the stage needs, for a minute once it answers; readiness says what is missing.
+    /// Blocks: call it before [`stream::run`], on the same thread.
+    ///
+    /// # Errors
+    /// [`stream::Unfit`] with every fault.
+    pub fn wait_until_fit(
+        &self,
+        kafka: &stream::Config,
+        needs: &Needs<'_>,
+        observer: &Observer,
+    ) -> Result<(), Failure> {
+        stream::wait_until_fit(kafka, needs, observer, &self.shutdown, PATIENCE)
+    }
 }
 
 /// Runs one service as a process: exit status 0 after a drain, 64 for a wrong configuration, 75 when nothing could be
-/// committed for too long, 70 when it could not go on for another reason.
+/// committed for too long, 78 when Kafka lacks what the service needs, 70 when it could not go on for another reason.
 #[must_use]
 pub fn main<C: Configuration>(name: &'static str, run: fn(C, &Process) -> Result<(), Failure>) -> ExitCode {
     let config: C = settings::parse_or_exit(name);
@@ -99,9 +120,18 @@ pub fn main<C: Configuration>(name: &'static str, run: fn(C, &Process) -> Result
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!(service = name, error = chain(&*failure), "service ends");
-            let stuck = matches!(failure.downcast_ref(), Some(stream::Error::Stuck(_)));
-            ExitCode::from(if stuck { EX_TEMPFAIL } else { EX_SOFTWARE })
+            ExitCode::from(status(&*failure))
         }
+    }
+}
+
+fn status(failure: &(dyn Error + Send + Sync + 'static)) -> u8 {
+    if failure.is::<stream::Unfit>() {
+        EX_CONFIG
+    } else if matches!(failure.downcast_ref(), Some(stream::Error::Stuck(_))) {
+        EX_TEMPFAIL
+    } else {
+        EX_SOFTWARE
     }
 }
 

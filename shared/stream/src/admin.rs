@@ -114,7 +114,7 @@ pub struct Difference {
 /// What can differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Aspect {
-    /// The topic is not there.
+    /// The topic is not there; its number of partitions is what is wanted.
     Topic,
     /// The number of partitions.
     Partitions,
@@ -186,7 +186,7 @@ impl Topics {
                 differences.push(Difference { topic: topic.name.clone(), aspect, wanted, found });
             };
             let Some(state) = found.get(&topic.name) else {
-                differ(Aspect::Topic, format!("{} partitions", topic.partitions), None);
+                differ(Aspect::Topic, topic.partitions.to_string(), None);
                 continue;
             };
             if usize::try_from(topic.partitions) != Ok(state.partitions) {

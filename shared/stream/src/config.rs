@@ -17,6 +17,9 @@ pub struct Config {
     pub group_instance_id: String,
     /// How members of the group agree on who reads which partition.
     pub group_protocol: GroupProtocol,
+    /// How many partitions the topics that are keyed by patient have; a service does not start on others, because a
+    /// number that was changed breaks the order per patient. 0 means that any number will do.
+    pub partitions: i32,
     /// How outputs and offsets commit together.
     pub delivery: Delivery,
     /// Transport and authentication.
@@ -35,6 +38,7 @@ impl Default for Config {
             group_id: String::new(),
             group_instance_id: String::new(),
             group_protocol: GroupProtocol::default(),
+            partitions: 0,
             delivery: Delivery::default(),
             security: Security::default(),
             tuning: Tuning::default(),
@@ -192,6 +196,7 @@ impl Config {
             "tuning.compression",
             "it is none of none, lz4, zstd",
         );
+        need(self.partitions >= 0, "partitions", "it is below 0");
         need(tuning.max_in_flight > 0, "tuning.max_in_flight", "it is 0");
         need(tuning.batch_records > 0, "tuning.batch_records", "it is 0");
         need(tuning.max_attempts > 0, "tuning.max_attempts", "it is 0");

@@ -7,7 +7,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::NonNull;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
@@ -104,8 +104,36 @@ pub(crate) fn describe_topics<C: ClientContext>(
     }
 }
 
-/// Describes these groups, with what this principal may do with each. Blocks.
+/// Describes these groups, with what this principal may do with each. Waits for a coordinator that has just come up.
+/// Blocks.
 pub(crate) fn describe_groups<C: ClientContext>(
+    client: &Client<C>,
+    names: &[&str],
+    timeout: Duration,
+) -> KafkaResult<Answers<GroupState>> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let answers = ask_for_groups(client, names, timeout);
+        let passing = match &answers {
+            Ok(answers) => answers.iter().any(|(_, answer)| answer.as_ref().err().is_some_and(is_passing)),
+            Err(error) => error.rdkafka_error_code().as_ref().is_some_and(is_passing),
+        };
+        if !passing || Instant::now() >= deadline {
+            return answers;
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+/// Between two questions to a coordinator that has just come up.
+const AGAIN: Duration = Duration::from_millis(100);
+
+fn is_passing(code: &RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::CoordinatorLoadInProgress | Code::CoordinatorNotAvailable | Code::NotCoordinator)
+}
+
+fn ask_for_groups<C: ClientContext>(
     client: &Client<C>,
     names: &[&str],
     timeout: Duration,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use contracts::{STAGES, dead_letter_topic, parked_topic};
-use rdkafka::client::ClientContext;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -34,8 +34,6 @@ pub struct Needs<'n> {
     pub inputs: &'n [&'n str],
     /// Topics that it writes beside dead letters, parked records and drops.
     pub outputs: &'n [&'n str],
-    /// How many partitions the topics that are keyed by patient have; none when any number will do.
-    pub partitions: Option<i32>,
 }
 
 /// Something that keeps a service from working.
@@ -198,11 +196,15 @@ fn uses(needs: &Needs<'_>) -> BTreeMap<String, Use> {
     for topic in needs.inputs.iter().filter(|topic| !topic.starts_with('^')) {
         uses.entry((*topic).to_owned()).or_default().read = true;
     }
-    let own = STAGES
-        .contains(&needs.stage)
-        .then(|| [dead_letter_topic(needs.stage), parked_topic(needs.stage), "line.dropped".to_owned()]);
     let outputs = needs.outputs.iter().map(|topic| (*topic).to_owned());
-    for topic in outputs.chain(own.into_iter().flatten()) {
+    let mut written: Vec<String> = outputs.collect();
+    if STAGES.contains(&needs.stage) {
+        let parked = parked_topic(needs.stage);
+        // Which keys are parked is read when partitions come.
+        uses.entry(parked.clone()).or_default().read = true;
+        written.extend([dead_letter_topic(needs.stage), parked, "line.dropped".to_owned()]);
+    }
+    for topic in written {
         uses.entry(topic).or_default().write = true;
     }
     uses
@@ -220,7 +222,15 @@ fn check(config: &Config, needs: &Needs<'_>) -> Result<Vec<Fault>, Problem> {
 fn only_missing(config: &Config, uses: &BTreeMap<String, Use>) -> Result<BTreeSet<Fault>, Problem> {
     let consumer: BaseConsumer =
         config.overlay(config.client("preflight")).create().map_err(Problem::Client)?;
-    let metadata = consumer.fetch_metadata(None, CALL)?;
+    missing_of(consumer.client(), uses)
+}
+
+/// The topics that are not there, or that this principal does not see.
+fn missing_of<C: ClientContext>(
+    client: &Client<C>,
+    uses: &BTreeMap<String, Use>,
+) -> Result<BTreeSet<Fault>, Problem> {
+    let metadata = client.fetch_metadata(None, CALL)?;
     let there: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
     Ok(uses.keys().filter(|topic| !there.contains(topic.as_str())).map(|topic| missing(topic)).collect())
 }
@@ -241,35 +251,24 @@ fn everything(
     let producer: BaseProducer<Versions> =
         BaseProducer::from_config_and_context(&client, Versions::default()).map_err(Problem::Client)?;
 
+    let missing = missing_of(producer.client(), uses)?;
+    let old = if transactional { version_faults(&versions(&producer)) } else { BTreeSet::new() };
+    if !old.is_empty() {
+        // What such a broker says of authorisations and transactions is worth nothing.
+        return Ok(missing.into_iter().chain(old).collect());
+    }
     let mut faults = BTreeSet::new();
     let names: Vec<&str> = uses.keys().map(String::as_str).collect();
-    match ffi::describe_topics(producer.client(), &names, CALL) {
-        Ok(answers) => {
-            for (topic, answer) in answers {
-                let Some(used) = uses.get(&topic) else { continue };
-                faults.extend(topic_faults(&topic, *used, answer, needs.partitions)?);
-            }
-        }
-        Err(error) if is_unsupported(&error) => {
-            faults.insert(old("description of topics"));
-        }
-        Err(error) => return Err(error.into()),
+    for (topic, answer) in ffi::describe_topics(producer.client(), &names, CALL)? {
+        let Some(used) = uses.get(&topic) else { continue };
+        faults.extend(topic_faults(&topic, *used, answer, config.partitions)?);
     }
     if !needs.inputs.is_empty() {
-        match ffi::describe_groups(producer.client(), &[&group], CALL) {
-            Ok(answers) => {
-                for (group, answer) in answers {
-                    faults.extend(group_faults(&group, answer.map(|state| state.allowed))?);
-                }
-            }
-            Err(error) if is_unsupported(&error) => {
-                faults.insert(old("description of groups"));
-            }
-            Err(error) => return Err(error.into()),
+        for (group, answer) in ffi::describe_groups(producer.client(), &[&group], CALL)? {
+            faults.extend(group_faults(&group, answer.map(|state| state.allowed))?);
         }
     }
     if transactional {
-        faults.extend(version_faults(&versions(&producer)));
         faults.extend(transaction_faults(&producer, &transactional_id)?);
     }
     Ok(faults)
@@ -295,7 +294,7 @@ fn topic_faults(
     topic: &str,
     used: Use,
     answer: Result<ffi::TopicState, RDKafkaErrorCode>,
-    partitions: Option<i32>,
+    partitions: i32,
 ) -> Result<Vec<Fault>, Problem> {
     let state = match answer {
         Ok(state) => state,
@@ -314,7 +313,7 @@ fn topic_faults(
         Err(code) => return Err(KafkaError::AdminOp(code).into()),
     };
     let mut faults = Vec::new();
-    let wanted = contracts::topics(partitions.unwrap_or(0)).into_iter().find(|known| known.name == topic);
+    let wanted = contracts::topics(partitions).into_iter().find(|known| known.name == topic);
     if let Some(wanted) = wanted.map(|wanted| wanted.partitions).filter(|wanted| *wanted > 0)
         && usize::try_from(wanted) != Ok(state.partitions)
     {
@@ -369,13 +368,6 @@ fn transaction_faults(
         ) => Ok(None),
         _ => Err(error.into()),
     }
-}
-
-fn is_unsupported(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion)
-    )
 }
 
 /// API keys of Kafka's protocol, with the least version that a transaction with a group's metadata needs (KIP-447).
@@ -474,7 +466,6 @@ mod tests {
             stage: "notify",
             inputs: &["triage.summarized", "notification.ledger", "^pattern"],
             outputs: &["notification.sent", "notification.ledger"],
-            partitions: None,
         };
         let uses = uses(&needs);
         let names: Vec<&str> = uses.keys().map(String::as_str).collect();
@@ -487,7 +478,9 @@ mod tests {
             "triage.summarized",
         ];
         assert_eq!(names, all);
-        assert!(uses["notification.ledger"].read && uses["notification.ledger"].write);
+        for both in ["notification.ledger", "notify.parked"] {
+            assert!(uses[both].read && uses[both].write, "{both}");
+        }
         assert!(!uses["triage.summarized"].write && !uses["line.dropped"].read);
     }
 
@@ -503,5 +496,40 @@ mod tests {
         assert!(
             version_faults(&versions).first().is_some_and(|fault| fault.what.contains("no transactions"))
         );
+    }
+
+    const NEEDS: Needs<'_> =
+        Needs { stage: "validate", inputs: &["fhir.received"], outputs: &["fhir.validated"] };
+
+    fn codes(config: &Config) -> Vec<&'static str> {
+        preflight(config, &NEEDS).unwrap().into_iter().map(|fault| fault.code).collect()
+    }
+
+    /// librdkafka's own broker in this process, which can be told which versions it has: nobody runs Kafka 2.4.
+    #[test]
+    fn a_broker_before_kip_447_is_named() {
+        let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
+        for topic in uses(&NEEDS).keys() {
+            cluster.create_topic(topic, 1, 1).unwrap();
+        }
+        cluster.apiversion(rdkafka::types::RDKafkaApiKey::TxnOffsetCommit, Some(0), Some(2)).unwrap();
+        let config = Config { bootstrap_servers: cluster.bootstrap_servers(), ..Config::default() };
+        let faults = preflight(&config, &NEEDS).unwrap();
+        assert!(faults.iter().any(|fault| fault.what.contains("KIP-447")), "{faults:?}");
+        assert!(faults.iter().all(|fault| fault.code == BROKER), "{faults:?}");
+    }
+
+    #[test]
+    fn the_embedded_broker_tells_only_which_topics_are_missing() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let broker = runtime.block_on(krafka::testing::FakeBroker::start()).unwrap();
+        let guarded = Config {
+            bootstrap_servers: broker.bootstrap_servers(),
+            delivery: Delivery::LineageGuarded,
+            ..Config::default()
+        };
+        assert_eq!(codes(&guarded), [MISSING; 5]);
+        runtime.block_on(crate::ensure_topics(&guarded, &contracts::topics(1), 1)).unwrap();
+        assert_eq!(codes(&guarded), [""; 0]);
     }
 }
