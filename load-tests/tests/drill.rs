@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 
 use wardstream_load_tests::drill::VARIABLES;
 
-/// Runs a drill, and holds its exit status and its last line against each other.
-fn drill(name: &str, arguments: &[&str], figure: &str) {
+/// Runs drills with 100 messages in the line at a time, and holds exit status and last line against each other.
+fn drill(names: &str, arguments: &[&str], figures: &[&str]) {
     if let Some(variable) = VARIABLES.iter().find(|variable| std::env::var_os(variable).is_none()) {
         println!("skipped: {variable} is not set, so no drill runs");
         return;
     }
     let output = Command::new(env!("CARGO_BIN_EXE_wardstream-drill"))
-        .args([name, "--seed", "7"])
+        .args([names, "--seed", "7", "--backlog", "100"])
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -21,19 +21,39 @@ fn drill(name: &str, arguments: &[&str], figure: &str) {
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{errors}");
     let last = said.lines().last().unwrap_or_default();
-    assert!(last.starts_with(&format!("drill {name} seed 7: ok, inputs ")), "{last}");
-    assert!(last.contains(", duplicates 0, out of order 0, "), "{last}");
-    assert!(last.contains(figure), "{last}");
+    assert!(last.starts_with(&format!("drill {names} seed 7: ok, inputs ")), "{last}");
+    for figure in [", duplicates 0, out of order 0, "].iter().chain(figures) {
+        assert!(last.contains(figure), "{figure:?} in {last}");
+    }
 }
 
 #[test]
-fn kill() {
-    drill("kill", &["--kills", "6", "--messages", "900"], ", kills 6,");
+fn instances_are_killed_frozen_and_cut_off() {
+    drill(
+        "kill,zombie,indeterminate",
+        &["--kills", "2", "--messages", "400"],
+        &[", kills 2,", ", freezes 2,", ", cuts 2,"],
+    );
+}
+
+#[test]
+fn instances_are_rolled_and_messages_broken() {
+    drill("roll,poison", &["--kills", "1", "--messages", "400"], &[", rolled 14,", ", mutated 400,"]);
+}
+
+#[test]
+fn dependencies_are_taken_away() {
+    drill("faults", &["--kills", "1"], &[", faults 5,"]);
+}
+
+#[test]
+fn brokers_are_stopped_and_killed() {
+    drill("broker", &["--kills", "2"], &[", of 1 brokers stopped ", ", of 3 brokers stopped "]);
 }
 
 #[test]
 fn a_wrong_command_line_is_told_apart() {
-    for arguments in [&["nonsense"][..], &["kill", "--instances", "1"], &["kill", "--seed", "x"]] {
+    for arguments in [&["nonsense"][..], &[], &["kill", "--instances", "1"], &["kill", "--seed", "x"]] {
         let program = env!("CARGO_BIN_EXE_wardstream-drill");
         let output = Command::new(program).args(arguments).output().expect("the program can be started");
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");

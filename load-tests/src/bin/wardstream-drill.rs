@@ -39,6 +39,9 @@ struct Args {
     /// Instances of each service.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=8))]
     instances: u8,
+    /// Messages in the line at a time: with enough of them every stage always has some.
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u64).range(1..))]
+    backlog: u64,
     /// Keep configurations and logs in this folder [default: a temporary one, kept only after a violation].
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -100,8 +103,9 @@ fn run(args: Args) -> Result<bool, service::Failure> {
         instances: usize::from(args.instances),
     };
     // This is the main thread, which lives longest.
-    let outcome =
-        drill::run(&options, &Run { folder: folder.clone(), runtime: runtime.handle().clone(), interrupted });
+    let place =
+        Run { folder: folder.clone(), runtime: runtime.handle().clone(), backlog: args.backlog, interrupted };
+    let outcome = drill::run(&options, &place);
     let whole = matches!(&outcome, Ok(outcome) if outcome.verdict.holds());
     if let Some(temporary) = temporary.filter(|_| !whole) {
         say(&format!("configurations and logs are in {}", temporary.keep().display()));

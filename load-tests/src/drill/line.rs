@@ -22,12 +22,12 @@ use crate::{Config, Feed, Mix};
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long one look at the line takes when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
-/// Messages in the line at a time: enough that every stage always has some.
-const BACKLOG: u64 = 1500;
 /// Exit status of a Rust program whose main thread panicked.
 const PANICKED: i32 = 101;
 /// How long the ledger's producer waits for an acknowledgement: a worker sends no further mail before.
 const LEDGER_WAIT: Duration = Duration::from_secs(30);
+/// Segments with words: diagnosis, allergy, note.
+const REMARKS: [&[u8]; 3] = [b"DG1|", b"AL1|", b"NTE|"];
 /// Topics that `audit` does not keep.
 const NOT_KEPT: &str = "audit.manifests";
 
@@ -53,6 +53,8 @@ pub(crate) struct Line {
     mails_twice: u64,
     /// Found on the way.
     pub(crate) violations: Vec<Violation>,
+    /// Messages in the line at a time.
+    backlog: u64,
     /// Messages that had ended when the last load began.
     began_at: u64,
     /// Instances that may end by themselves, with an exit status of their own.
@@ -71,6 +73,7 @@ impl Line {
             interrupted: run.interrupted.clone(),
             mails_twice: 0,
             violations: Vec::new(),
+            backlog: run.backlog,
             began_at: 0,
             excused: HashSet::new(),
         })
@@ -128,14 +131,13 @@ impl Line {
     /// Begins to publish the messages of a hospital, for ever or so many of them.
     pub(crate) fn feed(&mut self, seed: u64, messages: Option<u64>) {
         let limit = usize::try_from(messages.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let feed = Feed::new(hospital(seed)).map(|message| (message.key, message.bytes)).take(limit);
-        self.publish(feed);
+        self.publish(hospital(seed).take(limit));
     }
 
     /// Begins to publish these.
     pub(crate) fn publish(&mut self, messages: impl Iterator<Item = Message> + Send + 'static) {
         let publisher: Publisher = self.parts.publisher.clone();
-        let load = Load::start(messages, publisher, BACKLOG, self.runtime());
+        let load = Load::start(messages, publisher, self.backlog, self.runtime());
         self.began_at = self.ended();
         self.loads.push(load);
     }
@@ -366,21 +368,25 @@ impl Line {
 
 /// A hospital whose messages mostly carry no text: what the line does with a text costs thirty times the rest, and a
 /// drill is about the rest.
-pub(crate) fn hospital(seed: u64) -> Config {
-    Config {
-        seed,
-        patients: 400,
-        mix: Mix {
-            adt: 52,
-            lab_result: 24,
-            radiology_report: 1,
-            imaging_order: 6,
-            lab_order: 11,
-            note: 1,
-            referral: 0,
-            appointment: 3,
-            vaccination: 2,
-        },
-        ..Config::default()
-    }
+pub(crate) fn hospital(seed: u64) -> impl Iterator<Item = Message> + Send {
+    let mix = Mix {
+        adt: 60,
+        lab_result: 30,
+        radiology_report: 1,
+        imaging_order: 0,
+        lab_order: 7,
+        note: 1,
+        referral: 0,
+        appointment: 0,
+        vaccination: 1,
+    };
+    Feed::new(Config { seed, patients: 400, mix, ..Config::default() })
+        .map(|message| (message.key, without_remarks(&message.bytes)))
+}
+
+/// Without the segments that hold a diagnosis, an allergy or a remark in words.
+fn without_remarks(message: &[u8]) -> Vec<u8> {
+    let said = |segment: &&[u8]| !REMARKS.iter().any(|name| segment.starts_with(name));
+    let segments: Vec<&[u8]> = message.split(|byte| *byte == b'\r').filter(said).collect();
+    segments.join(&b'\r')
 }

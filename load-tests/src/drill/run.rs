@@ -63,6 +63,8 @@ pub struct Run {
     pub folder: PathBuf,
     /// For the parts that are in this process.
     pub runtime: Handle,
+    /// Messages in the line at a time.
+    pub backlog: u64,
     /// Set when the drill is to be given up.
     pub interrupted: Arc<AtomicBool>,
 }
