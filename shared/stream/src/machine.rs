@@ -147,6 +147,14 @@ impl Machine {
         partition.begin_held(&mut self.effects.jobs);
     }
 
+    /// What is read and not begun is left to the next instance.
+    pub(crate) fn begin_nothing_more(&mut self) {
+        for state in self.partitions.values_mut().filter_map(|partition| partition.state.as_mut()) {
+            state.held.clear();
+            state.held_bytes = 0;
+        }
+    }
+
     /// Notes what a worker says. Of a partition that left meanwhile it is inert.
     pub(crate) fn note(&mut self, news: News) {
         let News { topic, partition, offset, epoch, done } = news;

@@ -25,7 +25,7 @@ struct Dependency {
     answers: u64,
 }
 
-/// A call to Kafka may take this long before the process counts as hung.
+/// Calls to Kafka may take this long before the process counts as hung, and longer where the configuration says so.
 const HUNG: Duration = Duration::from_secs(300);
 
 impl Observer {
@@ -42,8 +42,8 @@ impl Observer {
     }
 
     /// The beat of the stage's owner loop.
-    pub(crate) fn heartbeat(&self) -> Heartbeat {
-        self.0.health.heartbeat(self.0.stage, HUNG)
+    pub(crate) fn heartbeat(&self, calls: Duration) -> Heartbeat {
+        self.0.health.heartbeat(self.0.stage, HUNG.max(calls))
     }
 
     /// A dependency does not answer. `reason` carries no content of a record.

@@ -81,7 +81,8 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
     let consumer: BaseConsumer<GroupContext<Core>> =
         config.consumer(name).create_with_context(context).map_err(Error::Client)?;
     consumer.subscribe(topics).map_err(|source| Error::Kafka { context: "subscribe", source })?;
-    let heartbeat = runtime.observer.heartbeat();
+    // Two calls that each take as long as a commit may.
+    let heartbeat = runtime.observer.heartbeat(2 * config.tuning.commit_timeout.get());
     let line = Line {
         stage: &*stage,
         consumer: &consumer,
@@ -93,7 +94,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         topics: HashMap::new(),
         prepare_at: None,
     };
-    let owner = Owner { line, phase: Consuming { paused: false } };
+    let owner = Owner { line, phase: Consuming { paused: None } };
     let complete = match owner.consume() {
         Next::Drain(draining) => draining.drain(),
         Next::Leave(complete) => complete,
@@ -236,7 +237,8 @@ struct Owner<'a, S, P> {
 
 /// Takes records on.
 struct Consuming {
-    paused: bool,
+    /// None when it is not known of every partition.
+    paused: Option<bool>,
 }
 
 /// What follows consuming.
@@ -270,27 +272,31 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
         }
         self.line.runtime.observer.draining();
         self.line.pause(true);
+        self.line.consumer.context().state().machine.begin_nothing_more();
         let deadline = Instant::now() + self.line.config.tuning.drain_timeout.get();
         Next::Drain(Owner { line: self.line, phase: Draining { deadline } })
     }
 
     /// Stops reading at the high-water mark and goes on at the low one.
     fn flow(&mut self) {
-        let (full, low) = {
+        let want = {
             let mut core = self.line.consumer.context().state();
             if std::mem::take(&mut core.changed) {
-                // What is newly assigned is not paused.
-                self.phase.paused = false;
+                // What is newly assigned is not paused, and what was paused may be.
+                self.phase.paused = None;
             }
             let waits = !core.arrivals.is_empty();
-            (core.machine.full() || waits, core.machine.low() && !waits)
+            if waits || core.machine.full() {
+                true
+            } else if core.machine.low() {
+                false
+            } else {
+                self.phase.paused.unwrap_or(false)
+            }
         };
-        if full && !self.phase.paused {
-            self.line.pause(true);
-            self.phase.paused = true;
-        } else if low && self.phase.paused {
-            self.line.pause(false);
-            self.phase.paused = false;
+        if self.phase.paused != Some(want) {
+            self.line.pause(want);
+            self.phase.paused = Some(want);
         }
     }
 }

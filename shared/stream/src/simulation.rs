@@ -243,7 +243,8 @@ impl Simulation {
             60..92 => self.tick(instance),
             _ if !self.world.borrow().faults => {}
             92..94 => self.kill(instance),
-            94..97 => self.hand_over(instance),
+            94..96 => self.hand_over(instance),
+            96 => self.roll(instance),
             _ => self.lose(instance),
         }
         self.collect(instance);
@@ -352,6 +353,28 @@ impl Simulation {
         machine.revoked(&[key], self.now, broker);
         let to = self.random(INSTANCES);
         self.assign(partition, to);
+    }
+
+    /// An orderly end: what is finished is committed, and a new process begins.
+    fn roll(&mut self, instance: usize) {
+        self.instances[instance].machine.begin_nothing_more();
+        for _ in 0..self.random(20) {
+            self.work(instance);
+            self.tick(instance);
+        }
+        let Instance { machine, broker, .. } = &mut self.instances[instance];
+        let keys = machine.keys();
+        machine.revoked(&keys, self.now, broker);
+        self.instances[instance] = Self::start(&self.world, instance);
+        let owned: Vec<i32> = {
+            let world = self.world.borrow();
+            let of = |(partition, owner): (&i32, &usize)| (*owner == instance).then_some(*partition);
+            world.owner.iter().filter_map(of).collect()
+        };
+        for partition in owned {
+            let to = self.random(INSTANCES);
+            self.assign(partition, to);
+        }
     }
 
     /// The group gives a partition away, and its owner hears of it at once or goes on as a zombie for a while.

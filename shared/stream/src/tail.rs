@@ -85,7 +85,7 @@ impl Tail {
             consumer,
             topics: HashMap::new(),
             observer: observer.clone(),
-            heartbeat: observer.heartbeat(),
+            heartbeat: observer.heartbeat(CALL),
         })
     }
 
