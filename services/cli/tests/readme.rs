@@ -44,7 +44,14 @@ fn examples_print_what_the_readme_shows() {
 
 #[test]
 fn links_lead_somewhere() {
-    for page in ["README.md", "docs/architecture.md", "docs/adr/README.md", "docs/errors/README.md"] {
+    for page in [
+        "README.md",
+        "docs/architecture.md",
+        "docs/operations.md",
+        "docs/reliability.md",
+        "docs/adr/README.md",
+        "docs/errors/README.md",
+    ] {
         let path = workspace().join(page);
         let text = fs::read_to_string(&path).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
