@@ -1,6 +1,6 @@
 //! The parts that are there for every run: Kafka, the schema registry, topics.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,9 @@ impl Parts {
         let (broker, words) =
             process::child_with("kafka.Kafka").ok_or("the broker's process is not there")?;
         let properties = words.iter().find(|word| word.ends_with("server.properties"));
-        let log = properties.map(|path| Path::new(path).with_file_name("log")).ok_or("no broker log")?;
+        let properties = std::fs::read_to_string(properties.ok_or("the broker has no properties")?)?;
+        let log = properties.lines().find_map(|line| line.strip_prefix("log.dirs="));
+        let log = PathBuf::from(log.ok_or("the broker's properties name no log.dirs")?);
         Ok(Some(Self {
             kafka,
             registry,
