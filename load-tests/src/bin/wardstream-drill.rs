@@ -39,6 +39,9 @@ struct Args {
     /// Instances of each service.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=8))]
     instances: u8,
+    /// For `broker`: how many brokers, one line after the other; 1 or 3.
+    #[arg(long, value_delimiter = ',', default_value = "1,3", value_parser = ["1", "3"])]
+    brokers: Vec<String>,
     /// Messages in the line at a time: with enough of them every stage always has some.
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u64).range(1..))]
     backlog: u64,
@@ -101,6 +104,7 @@ fn run(args: Args) -> Result<bool, service::Failure> {
         kills: args.kills,
         messages: args.messages,
         instances: usize::from(args.instances),
+        brokers: args.brokers.iter().map(|count| if count == "3" { 3 } else { 1 }).collect(),
     };
     // This is the main thread, which lives longest.
     let place =

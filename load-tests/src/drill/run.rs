@@ -54,6 +54,8 @@ pub struct Options {
     pub messages: Option<u64>,
     /// Instances of each service.
     pub instances: usize,
+    /// For `broker`: how many brokers, one line after the other.
+    pub brokers: Vec<usize>,
 }
 
 /// Where a drill runs.
@@ -129,7 +131,7 @@ pub fn run(options: &Options, run: &Run) -> Result<Outcome, Error> {
         on_line(&shared, &setup, &proxy, options, &mut rng, run, &mut outcome)?;
     }
     for _ in brokers {
-        for nodes in [1, 3] {
+        for nodes in options.brokers.iter().copied() {
             let proxy = Proxy::new(&run.runtime)?;
             let setup = Setup { nodes, ..Setup::default() };
             on_line(&[Name::Broker], &setup, &proxy, options, &mut rng, run, &mut outcome)?;
