@@ -20,7 +20,7 @@ pub(crate) struct Session {
     producer: ThreadedProducer<Deliveries>,
     deliveries: Arc<Counters>,
     transactional: bool,
-    /// How long a call that may simply be made again is made again.
+    /// How long the broker keeps a transaction open.
     patience: Duration,
 }
 
@@ -109,7 +109,7 @@ impl Session {
         if transactional {
             producer.init_transactions(CALL)?;
         }
-        let patience = config.tuning.commit_timeout.get();
+        let patience = config.tuning.transaction_timeout.get();
         Ok(Self { producer, deliveries: counters, transactional, patience })
     }
 
@@ -129,12 +129,11 @@ impl Session {
         // What failed makes the commit fail, which says why.
         self.deliveries.settle();
         // librdkafka wants its callers to wait without end, for a call that times out goes on behind their back
-        // (rdkafka.h, rd_kafka_commit_transaction). So there is one timeout, at which the producer is given up.
+        // (rdkafka.h, rd_kafka_commit_transaction); but it has been seen to wait for an answer that never came, after
+        // a broker was killed. Once the broker has given the transaction up, so does this: the producer goes.
         let left = || Timeout::After(until.saturating_duration_since(Instant::now()).max(LAST_TRY));
         let result = sent
-            .and_then(|()| {
-                retry(until, || self.producer.send_offsets_to_transaction(offsets, group, Timeout::Never))
-            })
+            .and_then(|()| retry(until, || self.producer.send_offsets_to_transaction(offsets, group, left())))
             .and_then(|()| retry(until, || self.producer.commit_transaction(left())));
         match result {
             Ok(()) => End::Committed,
