@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup-demo setup-test format lint licences deploy-lint unit bench
+.PHONY: help demo test setup-demo setup-test format lint licences deploy-lint unit bench bench-stream peers drill
 
 export WARDSTREAM_MODELS ?= $(CURDIR)/.cache/models
 export WARDSTREAM_KAFKA_LIBS ?= $(CURDIR)/.cache/kafka/libs
@@ -45,3 +45,9 @@ unit: setup-test
 
 bench: setup-test ## Measure messages a second and latency, on the embedded broker and on Apache Kafka
 	cargo bench --locked --package wardstream-load-tests --bench line -- $(ARGS)
+
+bench-stream: setup-test ## Measure the consumer runtime against what Apache Kafka gives to rdkafka alone
+	cargo bench --locked --package wardstream-load-tests --bench stream -- $(ARGS)
+
+peers: setup-test ## Measure against what others use: make peers NAME=python-pipeline
+	deploy/peers/$(NAME).sh $(ARGS)

@@ -145,9 +145,9 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             workers: 0,
-            max_in_flight: 2000,
+            max_in_flight: 6000,
             max_in_flight_bytes: ByteSize::from_mib(64),
-            batch_records: 500,
+            batch_records: 2000,
             batch_linger: Duration::from_millis(10),
             max_record_bytes: ByteSize::from_mib(16),
             max_attempts: 3,
@@ -262,8 +262,11 @@ impl Config {
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
             .set("max.poll.interval.ms", "300000")
-            .set("queued.max.messages.kbytes", "8192")
-            .set("fetch.message.max.bytes", self.message_max_bytes().to_string())
+            // Of each partition. A record larger than either still comes, alone (KIP-74).
+            .set("queued.max.messages.kbytes", "2048")
+            .set("fetch.message.max.bytes", "1048576")
+            // How soon a queue that was full is filled again; a second by default, in which the stage would idle.
+            .set("fetch.queue.backoff.ms", "10")
             .set("fetch.wait.max.ms", "100")
             .set("fetch.error.backoff.ms", "50")
             .set("topic.metadata.refresh.interval.ms", "10000")

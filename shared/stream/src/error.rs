@@ -42,12 +42,9 @@ pub enum Error {
     /// A thread could not be started or died.
     #[error("{0} thread failed")]
     Thread(&'static str),
-    /// The drain took longer than it may. What was not committed is read again by the next instance.
-    #[error("drain did not finish in time; {pending} records are left for the next instance")]
-    Drain {
-        /// Records admitted and not committed.
-        pending: usize,
-    },
+    /// A record took longer than the drain may. What was not committed is read again by the next instance.
+    #[error("drain did not finish in time; what is not committed is left to the next instance")]
+    Drain,
 }
 
 impl From<Failure> for Error {

@@ -1,5 +1,6 @@
 //! The real broker behind [`Broker`]: the consumer of the group, and the producer of its transactions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -64,7 +65,7 @@ impl<A: Assignments> Broker for Link<'_, A> {
         }
         match self.sessions.config.delivery {
             Delivery::Transactional => match self.consumer.group_metadata() {
-                Some(group) => session.commit(outputs, &offsets, &group),
+                Some(group) => session.commit(outputs, &offsets, &Arc::new(group)),
                 None => End::Aborted(Trouble { detail: "not in the group yet".to_owned(), refused: false }),
             },
             Delivery::LineageGuarded => match session.write(outputs) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use contracts::headers::{SOURCE_PARTITION, SOURCE_TOPIC};
 use contracts::parked_topic;
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -19,7 +19,6 @@ use crate::broker::{Broker, End, Key, Trouble};
 use crate::client::{Assignments, GroupContext, KAFKA};
 use crate::link::{Link, Sessions};
 use crate::machine::Machine;
-use crate::outcome::Done;
 use crate::parked::Parked;
 use crate::worker::{Job, News, Pool, Surroundings, now_ms};
 use crate::{Codec, Config, Error, Incoming, Observer, Stage, Table, Unavailable};
@@ -66,6 +65,8 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         parked: parked.clone(),
     };
     let pool = Pool::start(&stage, &surroundings, &news_in)?;
+    // Only workers hold it now: when the last ends, the channel does.
+    drop(news_in);
     let core = Core {
         name,
         observer: runtime.observer.clone(),
@@ -86,7 +87,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
     let line = Line {
         stage: &*stage,
         consumer: &consumer,
-        pool: &pool,
+        pool,
         runtime,
         config,
         heartbeat: &heartbeat,
@@ -99,7 +100,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         Next::Drain(draining) => draining.drain(),
         Next::Leave(complete) => complete,
     };
-    let result = complete.leave();
+    let (pool, result) = complete.leave();
     heartbeat.finish();
     drop(consumer);
     pool.finish();
@@ -160,16 +161,24 @@ impl Core {
             }
         }
         let now = now_ms();
-        for Done { outputs, stamp, fate, reason, .. } in effects.settled {
-            let Some(stamp) = stamp else {
-                metrics.duplicates(1);
-                continue;
-            };
-            metrics.fate(fate, &reason);
-            metrics.end_to_end(Duration::from_millis((now - stamp.received_at_ms).max(0).unsigned_abs()));
-            for output in outputs {
-                metrics.sent(&output.topic, 1);
+        for done in &effects.settled {
+            match &done.stamp {
+                Some(stamp) => {
+                    let age = (now - stamp.received_at_ms).max(0).unsigned_abs();
+                    metrics.end_to_end(Duration::from_millis(age));
+                }
+                None => metrics.duplicates(1),
             }
+        }
+        // Counters are looked up by their labels, so neighbours that share them are counted together.
+        let fates = effects.settled.iter().filter(|done| done.stamp.is_some());
+        for (count, done) in runs(fates, |one, other| (one.fate, &one.reason) == (other.fate, &other.reason))
+        {
+            metrics.fates(done.fate, &done.reason, count);
+        }
+        let outputs = effects.settled.iter().flat_map(|done| &done.outputs);
+        for (count, output) in runs(outputs, |one, other| one.topic == other.topic) {
+            metrics.sent(&output.topic, count);
         }
         effects.jobs
     }
@@ -215,11 +224,31 @@ impl Assignments for Core {
     }
 }
 
+/// Neighbours that are alike: how many, and the first.
+fn runs<'a, T: 'a>(
+    mut items: impl Iterator<Item = &'a T>,
+    alike: impl Fn(&T, &T) -> bool,
+) -> impl Iterator<Item = (u64, &'a T)> {
+    let mut next = items.next();
+    std::iter::from_fn(move || {
+        let first = next.take()?;
+        let mut count = 1;
+        for item in items.by_ref() {
+            if !alike(first, item) {
+                next = Some(item);
+                break;
+            }
+            count += 1;
+        }
+        Some((count, first))
+    })
+}
+
 /// What every phase works with.
 struct Line<'a, S> {
     stage: &'a S,
     consumer: &'a BaseConsumer<GroupContext<Core>>,
-    pool: &'a Pool,
+    pool: Pool,
     runtime: &'a Runtime,
     config: &'a Config,
     heartbeat: &'a Heartbeat,
@@ -265,6 +294,9 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
             self.line.heartbeat.beat();
             self.line.poll(true);
             self.line.admit();
+            if self.line.consumer.context().state().machine.pending() > 0 {
+                self.line.hear();
+            }
             if let Err(error) = self.line.work() {
                 return Next::Leave(Owner { line: self.line, phase: Complete { result: Err(error) } });
             }
@@ -273,6 +305,7 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
         self.line.runtime.observer.draining();
         self.line.pause(true);
         self.line.consumer.context().state().machine.begin_nothing_more();
+        self.line.pool.stop();
         let deadline = Instant::now() + self.line.config.tuning.drain_timeout.get();
         Next::Drain(Owner { line: self.line, phase: Draining { deadline } })
     }
@@ -302,15 +335,20 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
 }
 
 impl<'a, S: Stage> Owner<'a, S, Draining> {
+    /// Waits for the workers, each of which finishes the record that it is at.
     fn drain(mut self) -> Owner<'a, S, Complete> {
         let result = loop {
             self.line.heartbeat.beat();
             self.line.poll(false);
-            match self.line.work() {
-                Err(error) => break Err(error),
-                Ok(0) => break Ok(()),
-                Ok(pending) if Instant::now() > self.phase.deadline => break Err(Error::Drain { pending }),
-                Ok(_) => {}
+            let ended = self.line.hear();
+            if let Err(error) = self.line.work() {
+                break Err(error);
+            }
+            if ended {
+                break Ok(());
+            }
+            if Instant::now() > self.phase.deadline {
+                break Err(Error::Drain);
             }
         };
         Owner { line: self.line, phase: Complete { result } }
@@ -318,8 +356,8 @@ impl<'a, S: Stage> Owner<'a, S, Draining> {
 }
 
 impl<S: Stage> Owner<'_, S, Complete> {
-    /// Gives the partitions back.
-    fn leave(self) -> Result<(), Error> {
+    /// Commits what is finished and gives the partitions back.
+    fn leave(self) -> (Pool, Result<(), Error>) {
         let consumer = self.line.consumer;
         {
             let mut core = consumer.context().state();
@@ -331,7 +369,7 @@ impl<S: Stage> Owner<'_, S, Complete> {
             core.left(&keys);
         }
         consumer.unsubscribe();
-        self.phase.result
+        (self.line.pool, self.phase.result)
     }
 }
 
@@ -357,7 +395,6 @@ impl<S: Stage> Line<'_, S> {
                     };
                     if takes {
                         let record = Incoming::copy(&message, topic);
-                        self.runtime.observer.metrics().received(&record.topic, 1);
                         self.consumer.context().state().arrivals.push(record);
                     }
                 }
@@ -391,7 +428,11 @@ impl<S: Stage> Line<'_, S> {
             return;
         }
         let mut core = self.consumer.context().state();
-        for record in std::mem::take(&mut core.arrivals) {
+        let arrivals = std::mem::take(&mut core.arrivals);
+        for (count, record) in runs(arrivals.iter(), |one, other| one.topic == other.topic) {
+            self.runtime.observer.metrics().received(&record.topic, count);
+        }
+        for record in arrivals {
             core.machine.admit(record);
         }
     }
@@ -427,31 +468,33 @@ impl<S: Stage> Line<'_, S> {
         Ok(())
     }
 
-    /// Hears the workers, commits what is due and hands out what may begin. Gives how many records are in flight.
-    fn work(&mut self) -> Result<usize, Error> {
+    /// Hears the workers, for a moment at most. Whether the last of them has ended.
+    fn hear(&self) -> bool {
+        let mut core = self.consumer.context().state();
+        match core.news.clone().recv_timeout(BUSY) {
+            Ok(news) => core.note(news),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return true,
+        }
+        core.take_news();
+        false
+    }
+
+    /// Commits what is due and hands out what may begin.
+    fn work(&mut self) -> Result<(), Error> {
         let mut core = self.consumer.context().state();
         let jobs = core.observe();
-        if !jobs.is_empty() {
-            self.pool.submit(jobs);
-        }
-        if core.machine.pending() > 0
-            && let Ok(news) = core.news.clone().recv_timeout(BUSY)
-        {
-            core.note(news);
-            core.take_news();
-        }
+        self.pool.submit(jobs);
         let Core { machine, sessions, .. } = &mut *core;
         machine.tick(Instant::now(), &mut Link { consumer: self.consumer, sessions });
         let jobs = core.observe();
-        if !jobs.is_empty() {
-            self.pool.submit(jobs);
-        }
+        self.pool.submit(jobs);
         if let Some(failure) = core.machine.failed() {
             return Err(failure.into());
         }
-        let in_flight = core.machine.in_flight();
-        self.runtime.observer.metrics().set_in_flight(i64::try_from(in_flight).unwrap_or(i64::MAX));
-        Ok(in_flight)
+        let in_flight = i64::try_from(core.machine.in_flight()).unwrap_or(i64::MAX);
+        self.runtime.observer.metrics().set_in_flight(in_flight);
+        Ok(())
     }
 
     fn pause(&self, pause: bool) {

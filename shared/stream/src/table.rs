@@ -1,10 +1,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::KAFKA;
@@ -44,6 +44,15 @@ impl std::fmt::Debug for Table {
 }
 
 const CALL: Duration = Duration::from_secs(10);
+
+/// An event of a connection, which is no answer to what was asked.
+fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve)
+    )
+}
 
 fn down(error: KafkaError) -> Unavailable {
     Unavailable { dependency: KAFKA, detail: error.to_string() }
@@ -101,22 +110,28 @@ impl Table {
         let topic: Arc<str> = Arc::from(self.topic.as_str());
         let mut open: HashSet<i32> = partitions.into_iter().collect();
         let mut read = 0;
+        let mut deadline = Instant::now() + CALL;
+        let mut trouble = "no answer in time".to_owned();
         while !open.is_empty() {
-            match reader.consumer.poll(CALL) {
+            match reader.consumer.poll(deadline.saturating_duration_since(Instant::now())) {
                 Some(Ok(message)) => {
                     let record = Incoming::copy(&message, topic.clone());
                     reader.next.insert(record.partition, record.offset + 1);
                     read += 1;
                     apply(&record);
+                    deadline = Instant::now() + CALL;
                 }
                 // Behind the last readable record, control records of transactions included.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     open.remove(&partition);
                 }
+                // Often said while the broker was away, each heard only now; librdkafka connects again by itself.
+                Some(Err(error)) if is_passing(&error) => trouble = error.to_string(),
                 Some(Err(error)) => return Err(down(error)),
-                None => {
-                    return Err(Unavailable { dependency: KAFKA, detail: "no answer in time".to_owned() });
-                }
+                None => {}
+            }
+            if Instant::now() >= deadline && !open.is_empty() {
+                return Err(Unavailable { dependency: KAFKA, detail: trouble });
             }
         }
         Ok(read)

@@ -62,9 +62,10 @@ pub(crate) struct Surroundings {
     pub(crate) parked: Arc<Parked>,
 }
 
-/// The threads; dropped, they finish what they were given and end.
+/// The threads. They end once the pool is stopped.
 pub(crate) struct Pool {
     queues: Vec<Sender<Vec<Job>>>,
+    stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -78,13 +79,15 @@ impl Pool {
             0 => std::thread::available_parallelism().map_or(1, Into::into),
             count => count,
         };
-        let mut pool = Self { queues: Vec::new(), threads: Vec::new() };
+        let stopping = Arc::new(AtomicBool::new(false));
+        let mut pool = Self { queues: Vec::new(), stopping: stopping.clone(), threads: Vec::new() };
         for number in 0..count {
             // Not bounded here: the owner bounds what is in flight as a whole.
             let (queue, jobs) = unbounded();
             let worker = Worker {
                 stage: stage.clone(),
                 surroundings: surroundings.clone(),
+                stopping: stopping.clone(),
                 news: Mail { to: results.clone(), batch: Vec::new(), since: Instant::now() },
                 waiting: Waiting::new(surroundings.tuning.max_backoff.get(), surroundings.tuning.park_after),
                 down: Vec::new(),
@@ -101,6 +104,9 @@ impl Pool {
 
     /// Queues records, each behind the others of its key.
     pub(crate) fn submit(&self, jobs: Vec<Job>) {
+        if jobs.is_empty() || self.queues.is_empty() {
+            return;
+        }
         let mut batches: Vec<Vec<Job>> = self.queues.iter().map(|_| Vec::new()).collect();
         for job in jobs {
             let mut hasher = DefaultHasher::new();
@@ -120,9 +126,15 @@ impl Pool {
         }
     }
 
-    /// Ends the threads once their queues are empty.
-    pub(crate) fn finish(mut self) {
+    /// Has each worker finish the record it is at and end; what is queued is left to the next instance.
+    pub(crate) fn stop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
         self.queues.clear();
+    }
+
+    /// Waits for the threads to end.
+    pub(crate) fn finish(mut self) {
+        self.stop();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -175,6 +187,7 @@ impl Encoded {
 struct Worker<S> {
     stage: Arc<S>,
     surroundings: Surroundings,
+    stopping: Arc<AtomicBool>,
     news: Mail,
     waiting: Waiting<Job>,
     /// Dependencies that did not answer and did not since.
@@ -183,7 +196,7 @@ struct Worker<S> {
 
 impl<S: Stage> Worker<S> {
     fn run(mut self, queue: &Receiver<Vec<Job>>) {
-        loop {
+        while !self.stopping.load(Ordering::Acquire) {
             while let Some((place, job)) = self.waiting.next(Instant::now()) {
                 self.attempt_in(&place, job);
             }
@@ -195,14 +208,18 @@ impl<S: Stage> Worker<S> {
             match jobs {
                 Ok(jobs) => {
                     for job in jobs {
+                        if self.stopping.load(Ordering::Acquire) {
+                            break;
+                        }
                         self.take(job);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 // Whatever waits still is the next owner's.
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        self.news.flush();
     }
 
     fn take(&mut self, job: Job) {

@@ -193,6 +193,7 @@ impl Member {
         let registry = RegistryConfig { url: broker.registry.clone(), ..RegistryConfig::default() };
         let codec = Codec::new(&registry, broker.runtime.handle().clone()).unwrap();
         let shutdown = CancellationToken::new();
+        broker.create(&[(&contracts::parked_topic(stage.name()), 1)]);
         let observer = Observer::new(stage.name(), Metrics::new().stage(stage.name()), Health::new());
         let runtime = Runtime { codec: codec.clone(), observer, shutdown: shutdown.clone() };
         let config = broker.config(delivery);

@@ -1,13 +1,14 @@
 //! Large records, and a broker that does not come back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use contracts::headers::ERROR_CODE;
 use contracts::{DeadLetter, dead_letter_topic};
 use stream::{Codec, Error, Outgoing};
 
-use crate::bench::{Bench, copy};
+use crate::bench::{Bench, Work, copy, wait};
 
 const MIB: usize = 1024 * 1024;
 
@@ -43,13 +44,22 @@ fn a_stage_that_cannot_commit_gives_up_and_says_so() {
     let mut config = bench.config.clone();
     config.tuning.transaction_timeout = settings::Duration::from_secs(1);
     config.tuning.commit_timeout = settings::Duration::from_secs(3);
-    let member = bench.member(&config, Arc::new(|record, _| Ok(copy(record))));
-    bench.feed(0, 50, 5);
-    bench.await_fates(50);
-    // The broker goes while a transaction is due, and does not come back.
-    let publisher = bench.publisher();
-    publisher.publish_blocking(&Outgoing::new("in", None, vec![1])).unwrap();
+    // The broker goes while a record is worked on, and does not come back.
+    let begun = Arc::new(AtomicBool::new(false));
+    let gone = Arc::new(AtomicBool::new(false));
+    let work: Arc<Work> = {
+        let (begun, gone) = (begun.clone(), gone.clone());
+        Arc::new(move |record, _| {
+            begun.store(true, Ordering::Release);
+            wait("the broker to be gone", || gone.load(Ordering::Acquire));
+            Ok(copy(record))
+        })
+    };
+    let member = bench.member(&config, work);
+    bench.publisher().publish_blocking(&Outgoing::new("in", None, vec![1])).unwrap();
+    wait("the record to be worked on", || begun.load(Ordering::Acquire));
     bench.kafka.kill();
+    gone.store(true, Ordering::Release);
     match member.end() {
         Err(Error::Stuck(bound)) => assert_eq!(bound, Duration::from_secs(3)),
         other => panic!("ended with {other:?}"),
