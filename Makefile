@@ -51,3 +51,7 @@ bench-stream: setup-test ## Measure the consumer runtime against what Apache Kaf
 
 peers: setup-test ## Measure against what others use: make peers NAME=python-pipeline
 	deploy/peers/$(NAME).sh $(ARGS)
+
+drill: setup-test ## Break the line on real parts and judge it: make drill NAME=kill SEED=7 [KILLS=100] [MESSAGES=250000]
+	cargo run --release --locked --package wardstream-load-tests --bin wardstream-drill -- $(NAME) \
+		--seed $(or $(SEED),1) $(if $(KILLS),--kills $(KILLS)) $(if $(MESSAGES),--messages $(MESSAGES)) $(ARGS)

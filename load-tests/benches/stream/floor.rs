@@ -59,12 +59,13 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
     }
 }
 
+/// What rust-rdkafka's `send` gives: the record comes back with the error.
+type Enqueued<'a> = Result<(), (KafkaError, BaseRecord<'a, [u8], [u8]>)>;
+
 /// The two producers of rust-rdkafka that can be polled without a runtime.
 trait Sender: Producer<Deliveries, NoCustomPartitioner> {
-    fn enqueue<'a>(
-        &self,
-        record: BaseRecord<'a, [u8], [u8]>,
-    ) -> Result<(), (KafkaError, BaseRecord<'a, [u8], [u8]>)>;
+    #[expect(clippy::result_large_err, reason = "the shape of rust-rdkafka's own `send`")]
+    fn enqueue<'a>(&self, record: BaseRecord<'a, [u8], [u8]>) -> Enqueued<'a>;
     /// Takes reports.
     fn serve(&self);
     /// Waits until everything sent is reported.
@@ -72,10 +73,7 @@ trait Sender: Producer<Deliveries, NoCustomPartitioner> {
 }
 
 impl Sender for BaseProducer<Deliveries> {
-    fn enqueue<'a>(
-        &self,
-        record: BaseRecord<'a, [u8], [u8]>,
-    ) -> Result<(), (KafkaError, BaseRecord<'a, [u8], [u8]>)> {
+    fn enqueue<'a>(&self, record: BaseRecord<'a, [u8], [u8]>) -> Enqueued<'a> {
         self.send(record)
     }
 
@@ -93,10 +91,7 @@ impl Sender for BaseProducer<Deliveries> {
 }
 
 impl Sender for ThreadedProducer<Deliveries> {
-    fn enqueue<'a>(
-        &self,
-        record: BaseRecord<'a, [u8], [u8]>,
-    ) -> Result<(), (KafkaError, BaseRecord<'a, [u8], [u8]>)> {
+    fn enqueue<'a>(&self, record: BaseRecord<'a, [u8], [u8]>) -> Enqueued<'a> {
         self.send(record)
     }
 
