@@ -17,11 +17,15 @@ pub struct Table {
     topic: String,
     /// How far back the first reading begins; none means the beginning.
     since: Option<Duration>,
+    /// How long a transaction can be open whose instance died.
+    open_transactions: Duration,
     reader: Mutex<Reader>,
 }
 
 struct Reader {
     consumer: BaseConsumer<Quiet>,
+    /// Sees what is written and not committed yet: only to know that it is there.
+    marks: BaseConsumer<Quiet>,
     /// The next offset of each partition that was read.
     next: HashMap<i32, i64>,
 }
@@ -44,6 +48,8 @@ impl std::fmt::Debug for Table {
 }
 
 const CALL: Duration = Duration::from_secs(10);
+/// Between two looks at a transaction that is open.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// An event of a connection, which is no answer to what was asked.
 fn is_passing(error: &KafkaError) -> bool {
@@ -74,16 +80,26 @@ impl Table {
             .set("enable.partition.eof", "true")
             // The end of a partition is told with the answer to a fetch, and somebody waits for it.
             .set("fetch.wait.max.ms", "50");
-        let consumer = config.overlay(client).create_with_context(Quiet).map_err(Error::Client)?;
-        let reader = Reader { consumer, next: HashMap::new() };
-        Ok(Self { topic: topic.to_owned(), since, reader: Mutex::new(reader) })
+        let mut client = config.overlay(client);
+        let consumer = client.create_with_context(Quiet).map_err(Error::Client)?;
+        let marks = client
+            .set("isolation.level", "read_uncommitted")
+            .create_with_context(Quiet)
+            .map_err(Error::Client)?;
+        let reader = Reader { consumer, marks, next: HashMap::new() };
+        let open_transactions = config.tuning.transaction_timeout.get() + CALL;
+        Ok(Self { topic: topic.to_owned(), since, open_transactions, reader: Mutex::new(reader) })
     }
 
     /// Reads everything that was written since the last call, and gives each record to `apply`, in the order of its
     /// partition. Returns how many there were.
     ///
+    /// What is committed can lie behind a transaction that is still open, perhaps of an instance that died, and is not
+    /// readable before that one is decided: this waits for it, `transaction.timeout.ms` at most.
+    ///
     /// # Errors
-    /// [`Unavailable`] when the broker does not answer; what was applied stays, and the next call goes on there.
+    /// [`Unavailable`] when the broker does not answer, or such a transaction is not decided in time; what was applied
+    /// stays, and the next call goes on there.
     pub fn catch_up(&self, apply: impl FnMut(&Incoming)) -> Result<u64, Unavailable> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let result = self.read(&mut reader, apply);
@@ -105,6 +121,7 @@ impl Table {
                 detail: format!("topic {} does not exist", self.topic),
             });
         }
+        self.wait_for_open_transactions(reader, &partitions)?;
         let assignment = self.assignment(reader, &partitions).map_err(down)?;
         reader.consumer.assign(&assignment).map_err(down)?;
         let topic: Arc<str> = Arc::from(self.topic.as_str());
@@ -135,6 +152,28 @@ impl Table {
             }
         }
         Ok(read)
+    }
+
+    /// Until everything that is there now is readable: the last stable offset, which a reader of committed records is
+    /// told as the end, has passed the end of now.
+    fn wait_for_open_transactions(&self, reader: &Reader, partitions: &[i32]) -> Result<(), Unavailable> {
+        let deadline = Instant::now() + self.open_transactions;
+        for partition in partitions {
+            let (_, end) = reader.marks.fetch_watermarks(&self.topic, *partition, CALL).map_err(down)?;
+            loop {
+                let (_, stable) =
+                    reader.consumer.fetch_watermarks(&self.topic, *partition, CALL).map_err(down)?;
+                if stable >= end {
+                    break;
+                }
+                if Instant::now() >= deadline {
+                    let detail = format!("a transaction on {} is still open", self.topic);
+                    return Err(Unavailable { dependency: KAFKA, detail });
+                }
+                std::thread::sleep(AGAIN);
+            }
+        }
+        Ok(())
     }
 
     /// Where each partition is to be read on: behind what was read, else where the first reading begins.

@@ -16,3 +16,4 @@ mod deaths;
 mod limits;
 mod membership;
 mod parking;
+mod table;
