@@ -389,7 +389,13 @@ impl Partition {
             state.held_bytes -= size;
             let course = if state.caution.condemns() { Course::GiveUp } else { Course::Process };
             if state.progress.admit(record.offset, size, Lineage::of(&record)) {
-                jobs.push(Job { epoch: self.epoch, alive: self.alive.clone(), record, course });
+                jobs.push(Job {
+                    epoch: self.epoch,
+                    alive: self.alive.clone(),
+                    record,
+                    course,
+                    waited_for: None,
+                });
             } else {
                 state.progress.complete(record.offset, Done::duplicate());
             }

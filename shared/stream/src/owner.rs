@@ -114,7 +114,7 @@ struct Core {
     machine: Machine,
     sessions: Sessions,
     parked: Arc<Parked>,
-    news: Receiver<Vec<News>>,
+    news: Receiver<News>,
     /// Read, of partitions that are this instance's, and not admitted yet.
     arrivals: Vec<Incoming>,
     /// Partitions came or went since the owner last looked.
@@ -128,12 +128,6 @@ fn keys(partitions: &TopicPartitionList) -> Vec<Key> {
 impl Core {
     fn take_news(&mut self) {
         while let Ok(news) = self.news.try_recv() {
-            self.note(news);
-        }
-    }
-
-    fn note(&mut self, news: Vec<News>) {
-        for news in news {
             self.machine.note(news);
         }
     }
@@ -377,8 +371,15 @@ impl<S: Stage> Line<'_, S> {
     /// Reads what the consumer has. Rebalance callbacks run in here. A drain takes nothing on any more: what is read
     /// then is read again by the next instance.
     fn poll(&mut self, takes: bool) {
-        let idle = self.consumer.context().state().machine.in_flight() == 0;
-        let mut timeout = if idle { IDLE } else { Duration::ZERO };
+        let mut timeout = {
+            let machine = &self.consumer.context().state().machine;
+            match (machine.in_flight(), machine.pending()) {
+                (0, _) => IDLE,
+                // Nobody works, so nothing but a record or the time for a transaction can come.
+                (_, 0) => BUSY,
+                _ => Duration::ZERO,
+            }
+        };
         let mut read = 0;
         while read < POLL_BURST {
             match self.consumer.poll(timeout) {
@@ -472,7 +473,7 @@ impl<S: Stage> Line<'_, S> {
     fn hear(&self) -> bool {
         let mut core = self.consumer.context().state();
         match core.news.clone().recv_timeout(BUSY) {
-            Ok(news) => core.note(news),
+            Ok(news) => core.machine.note(news),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return true,
         }

@@ -303,7 +303,7 @@ impl Simulation {
         if !job.alive.load(Ordering::Acquire) && self.random(2) == 0 {
             return;
         }
-        let Job { record, epoch, course, .. } = job;
+        let Job { record, epoch, course, waited_for, .. } = job;
         let poisoned = self.world.borrow().poison.contains(&(record.partition, record.offset));
         if poisoned && course == Course::Process {
             self.kill(instance);
@@ -311,7 +311,7 @@ impl Simulation {
         }
         if self.world.borrow_mut().chance(1, 20) {
             // It waits for a dependency, and is tried again.
-            let job = Job { record: record.clone(), epoch, course, alive: job.alive };
+            let job = Job { record: record.clone(), epoch, course, waited_for, alive: job.alive };
             self.instances[instance].jobs.insert(0, job);
             self.instances[instance].machine.note(news(&record, epoch, None));
             return;

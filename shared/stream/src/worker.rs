@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use contracts::headers::{ERROR_CODE, EVENT_ID, RECEIVED_AT, RELEASE, REPLAY_TOPIC, TRACEPARENT};
 use contracts::{DeadLetter, Dropped, EventId, Header, dead_letter_topic, parked_topic};
@@ -29,6 +29,8 @@ pub(crate) struct Job {
     /// False once the partition was taken away: nobody waits for the result.
     pub(crate) alive: Arc<AtomicBool>,
     pub(crate) course: Course,
+    /// The dependency that it failed for, if it was tried before.
+    pub(crate) waited_for: Option<&'static str>,
 }
 
 /// What is to be done with a record.
@@ -73,7 +75,7 @@ impl Pool {
     pub(crate) fn start<S: Stage>(
         stage: &Arc<S>,
         surroundings: &Surroundings,
-        results: &Sender<Vec<News>>,
+        results: &Sender<News>,
     ) -> Result<Self, Error> {
         let count = match surroundings.tuning.workers {
             0 => std::thread::available_parallelism().map_or(1, Into::into),
@@ -88,7 +90,7 @@ impl Pool {
                 stage: stage.clone(),
                 surroundings: surroundings.clone(),
                 stopping: stopping.clone(),
-                news: Mail { to: results.clone(), batch: Vec::new(), since: Instant::now() },
+                results: results.clone(),
                 waiting: Waiting::new(surroundings.tuning.max_backoff.get(), surroundings.tuning.park_after),
                 down: Vec::new(),
             };
@@ -141,36 +143,6 @@ impl Pool {
     }
 }
 
-/// Results on their way to the owner: several at once, but none late.
-struct Mail {
-    to: Sender<Vec<News>>,
-    batch: Vec<News>,
-    since: Instant,
-}
-
-impl Mail {
-    /// A result waits no longer than this for others.
-    const LINGER: Duration = Duration::from_millis(1);
-    const FULL: usize = 128;
-
-    fn post(&mut self, news: News, now: Instant) {
-        if self.batch.is_empty() {
-            self.since = now;
-        }
-        self.batch.push(news);
-        if self.batch.len() >= Self::FULL || now.saturating_duration_since(self.since) >= Self::LINGER {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.batch.is_empty() {
-            // The owner ends after its workers, or needs no result any more.
-            let _ = self.to.send(std::mem::take(&mut self.batch));
-        }
-    }
-}
-
 /// A fate as records.
 struct Encoded {
     outputs: Vec<Outgoing>,
@@ -188,7 +160,7 @@ struct Worker<S> {
     stage: Arc<S>,
     surroundings: Surroundings,
     stopping: Arc<AtomicBool>,
-    news: Mail,
+    results: Sender<News>,
     waiting: Waiting<Job>,
     /// Dependencies that did not answer and did not since.
     down: Vec<&'static str>,
@@ -200,7 +172,6 @@ impl<S: Stage> Worker<S> {
             while let Some((place, job)) = self.waiting.next(Instant::now()) {
                 self.attempt_in(&place, job);
             }
-            self.news.flush();
             let jobs = match self.waiting.next_at() {
                 None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => queue.recv_deadline(at),
@@ -219,7 +190,6 @@ impl<S: Stage> Worker<S> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.news.flush();
     }
 
     fn take(&mut self, job: Job) {
@@ -243,10 +213,14 @@ impl<S: Stage> Worker<S> {
             self.waiting.passed(place, Instant::now());
             return;
         }
+        let (course, waited_for) = (job.course, job.waited_for);
         match self.attempt(job) {
+            // What is parked says nothing of what it needed.
+            Ok(()) if course == Course::Park => self.waiting.passed(place, Instant::now()),
             Ok(()) => {
                 self.waiting.succeeded(place, Instant::now());
-                for dependency in self.down.drain(..) {
+                if let Some(dependency) = waited_for {
+                    self.down.retain(|down| *down != dependency);
                     self.surroundings.observer.ready(dependency);
                 }
             }
@@ -270,8 +244,9 @@ impl<S: Stage> Worker<S> {
             );
             self.down.push(dependency);
         }
+        job.waited_for = Some(dependency);
         let now = Instant::now();
-        self.news.post(news(&job, None), now);
+        self.tell(news(&job, None));
         if let Verdict::Park(parked) = self.waiting.failed(place, job, observer.answers(dependency), now) {
             job = parked;
             job.course = Course::Park;
@@ -286,12 +261,16 @@ impl<S: Stage> Worker<S> {
         }
         match self.process(&job) {
             Ok(done) => {
-                let now = done.finished;
-                self.news.post(news(&job, Some(done)), now);
+                self.tell(news(&job, Some(done)));
                 Ok(())
             }
             Err(unavailable) => Err(Box::new((job, unavailable))),
         }
+    }
+
+    fn tell(&self, news: News) {
+        // The owner ends after its workers, or needs no result any more.
+        let _ = self.results.send(news);
     }
 
     fn process(&self, job: &Job) -> Result<Done, Unavailable> {
