@@ -147,6 +147,10 @@ fn stops(block: &str) -> Vec<usize> {
     let mut last_space = 0;
     for (at, c) in block.char_indices() {
         let end = at + c.len_utf8();
+        if end <= last {
+            // Closing marks that went with the sentence before.
+            continue;
+        }
         if c.is_whitespace() {
             last_space = end;
             if end - last > MAX_SENTENCE {
@@ -243,6 +247,12 @@ mod tests {
             split("ST elevation in V2-V4. Pain 8/10. No fever."),
             ["ST elevation in V2-V4.", "Pain 8/10.", "No fever."]
         );
+    }
+
+    #[test]
+    fn closing_marks_go_with_their_sentence() {
+        assert_eq!(split("Well (again!)) Then home?"), ["Well (again!))", "Then home?"]);
+        assert_eq!(split("?)) ?"), ["?))", "?"]);
     }
 
     #[test]
