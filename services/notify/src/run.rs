@@ -35,7 +35,7 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
         mailer: Mailer::new(config.smtp.mailer())?,
         ledger: Mutex::new(Ledger::new(config.notify.ledger_window.get())),
         partial: Mutex::default(),
-        sent: Table::new(LEDGER, None, &config.kafka)?,
+        sent: Table::new(LEDGER, None, &config.kafka)?.impatient(),
         publisher: Publisher::new("ledger", &config.kafka, process.runtime.clone())?,
         metrics: process.metrics.clone(),
         observer: runtime.observer.clone(),

@@ -91,7 +91,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         runtime,
         config,
         heartbeat: &heartbeat,
-        parked: Table::new(&parked_topic(name), None, config)?,
+        parked: Table::new(&parked_topic(name), None, config)?.impatient(),
         topics: HashMap::new(),
         prepare_at: None,
     };

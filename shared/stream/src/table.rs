@@ -48,6 +48,8 @@ impl std::fmt::Debug for Table {
 }
 
 const CALL: Duration = Duration::from_secs(10);
+/// How long somebody waits who has other things to do.
+const SOON: Duration = Duration::from_millis(200);
 /// Between two looks at a transaction that is open.
 const AGAIN: Duration = Duration::from_millis(10);
 
@@ -89,6 +91,13 @@ impl Table {
         let reader = Reader { consumer, marks, next: HashMap::new() };
         let open_transactions = config.tuning.transaction_timeout.get() + CALL;
         Ok(Self { topic: topic.to_owned(), since, open_transactions, reader: Mutex::new(reader) })
+    }
+
+    /// The same, but a transaction that is still open makes [`catch_up`](Self::catch_up) fail soon: for somebody who
+    /// has other things to do meanwhile, and tries again.
+    #[must_use]
+    pub fn impatient(self) -> Self {
+        Self { open_transactions: SOON, ..self }
     }
 
     /// Reads everything that was written since the last call, and gives each record to `apply`, in the order of its
@@ -158,6 +167,8 @@ impl Table {
     /// told as the end, has passed the end of now.
     fn wait_for_open_transactions(&self, reader: &Reader, partitions: &[i32]) -> Result<(), Unavailable> {
         let deadline = Instant::now() + self.open_transactions;
+        // Asked anew: a client keeps for minutes that a partition had no leader while its broker was away.
+        reader.marks.fetch_metadata(Some(&self.topic), CALL).map_err(down)?;
         for partition in partitions {
             let (_, end) = reader.marks.fetch_watermarks(&self.topic, *partition, CALL).map_err(down)?;
             loop {
