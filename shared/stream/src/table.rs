@@ -2,12 +2,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client::KAFKA;
+use crate::reader::{self, Quiet, down, is_passing};
 use crate::worker::now_ms;
 use crate::{Config, Error, Incoming, Unavailable};
 
@@ -30,17 +30,6 @@ struct Reader {
     next: HashMap<i32, i64>,
 }
 
-/// The default context logs the end of each partition as an error.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(target: "kafka", %error, reason, "reader reports");
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Table").field("topic", &self.topic).finish_non_exhaustive()
@@ -53,17 +42,11 @@ const SOON: Duration = Duration::from_millis(200);
 /// Between two looks at a transaction that is open.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// An event of a connection, which is no answer to what was asked.
-fn is_passing(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
-    matches!(
-        error.rdkafka_error_code(),
-        Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve)
-    )
-}
-
-fn down(error: KafkaError) -> Unavailable {
-    Unavailable { dependency: KAFKA, detail: error.to_string() }
+/// An event of a connection, which is no answer to what was asked. Unlike a [`Reader`](crate::Reader), whose user
+/// wants to know at once that no broker answers, a table waits for one.
+fn may_pass(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, OperationTimedOut};
+    is_passing(error) || matches!(error.rdkafka_error_code(), Some(AllBrokersDown | OperationTimedOut))
 }
 
 impl Table {
@@ -72,22 +55,9 @@ impl Table {
     /// # Errors
     /// [`Error::Client`] when a property is wrong.
     pub fn new(topic: &str, since: Option<Duration>, config: &Config) -> Result<Self, Error> {
-        let mut client = config.client(topic);
-        client
-            .set("group.id", format!("wardstream.table.{topic}"))
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "earliest")
-            .set("isolation.level", "read_committed")
-            .set("enable.partition.eof", "true")
-            // The end of a partition is told with the answer to a fetch, and somebody waits for it.
-            .set("fetch.wait.max.ms", "50");
-        let mut client = config.overlay(client);
-        let consumer = client.create_with_context(Quiet).map_err(Error::Client)?;
-        let marks = client
-            .set("isolation.level", "read_uncommitted")
-            .create_with_context(Quiet)
-            .map_err(Error::Client)?;
+        let group = format!("wardstream.table.{topic}");
+        let consumer = reader::consumer(config, &group, "read_committed").map_err(Error::Client)?;
+        let marks = reader::consumer(config, &group, "read_uncommitted").map_err(Error::Client)?;
         let reader = Reader { consumer, marks, next: HashMap::new() };
         let open_transactions = config.tuning.transaction_timeout.get() + CALL;
         Ok(Self { topic: topic.to_owned(), since, open_transactions, reader: Mutex::new(reader) })
@@ -152,7 +122,7 @@ impl Table {
                     open.remove(&partition);
                 }
                 // Often said while the broker was away, each heard only now; librdkafka connects again by itself.
-                Some(Err(error)) if is_passing(&error) => trouble = error.to_string(),
+                Some(Err(error)) if may_pass(&error) => trouble = error.to_string(),
                 Some(Err(error)) => return Err(down(error)),
                 None => {}
             }
