@@ -250,13 +250,22 @@ impl Config {
         self.tuning.max_record_bytes.as_u64() + BATCH_OVERHEAD
     }
 
+    /// Consumer group of a stage.
+    pub(crate) fn group(&self, stage: &str) -> String {
+        if self.group_id.is_empty() { format!("wardstream.{stage}") } else { self.group_id.clone() }
+    }
+
+    /// Transactional id of this instance of a stage: by its stable name, or by `otherwise` where it has none.
+    pub(crate) fn transactional_id(&self, stage: &str, otherwise: &str) -> String {
+        let instance = if self.group_instance_id.is_empty() { otherwise } else { &self.group_instance_id };
+        format!("wardstream.{stage}.{instance}")
+    }
+
     pub(crate) fn consumer(&self, stage: &str) -> ClientConfig {
         let mut client = self.client(stage);
         let tuning = &self.tuning;
-        let group =
-            if self.group_id.is_empty() { format!("wardstream.{stage}") } else { self.group_id.clone() };
         client
-            .set("group.id", group)
+            .set("group.id", self.group(stage))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")

@@ -28,11 +28,7 @@ impl Sessions {
     pub(crate) fn new(stage: &'static str, config: &Config) -> Self {
         // An instance with a stable name fences its own predecessor; one without has a name of its own, and its
         // predecessor is fenced by the group's generation (KIP-447).
-        let instance = match config.group_instance_id.as_str() {
-            "" => uuid::Uuid::new_v4().to_string(),
-            instance => instance.to_owned(),
-        };
-        let transactional_id = format!("wardstream.{stage}.{instance}");
+        let transactional_id = config.transactional_id(stage, &uuid::Uuid::new_v4().to_string());
         Self { stage, config: config.clone(), transactional_id, session: None }
     }
 }

@@ -241,7 +241,10 @@ fn everything(
     uses: &BTreeMap<String, Use>,
 ) -> Result<BTreeSet<Fault>, Problem> {
     let transactional = STAGES.contains(&needs.stage);
-    let (group, transactional_id) = names(config, needs.stage);
+    let group = config.group(needs.stage);
+    // An instance without a stable name makes a transactional id of its own each time, so its authorisation can only
+    // be for the prefix, which this one has too.
+    let transactional_id = config.transactional_id(needs.stage, "preflight");
     let mut client = config.client("preflight");
     client.set("debug", "feature").set_log_level(RDKafkaLogLevel::Debug);
     if transactional {
@@ -272,22 +275,6 @@ fn everything(
         faults.extend(transaction_faults(&producer, &transactional_id)?);
     }
     Ok(faults)
-}
-
-/// The stage's group and transactional id, as the runtime names them.
-///
-/// An instance without a stable name makes a transactional id of its own each time, so its authorisation can only be
-/// for the prefix, which this one has too.
-fn names(config: &Config, stage: &str) -> (String, String) {
-    let group = match config.group_id.as_str() {
-        "" => format!("wardstream.{stage}"),
-        group => group.to_owned(),
-    };
-    let instance = match config.group_instance_id.as_str() {
-        "" => "preflight",
-        instance => instance,
-    };
-    (group, format!("wardstream.{stage}.{instance}"))
 }
 
 fn topic_faults(
