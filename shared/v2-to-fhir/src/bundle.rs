@@ -35,6 +35,9 @@ const REQUIRED: &[(&str, &str, Missing)] = &[
     ("AllergyIntolerance", "patient", Missing::Drop),
     ("Appointment", "participant", Missing::Drop),
     ("Appointment", "status", Missing::Code("proposed")),
+    ("ChargeItem", "status", Missing::Code("unknown")),
+    ("ChargeItem", "code", Missing::Absent),
+    ("ChargeItem", "subject", Missing::Drop),
     ("Condition", "subject", Missing::Drop),
     ("Coverage", "beneficiary", Missing::Drop),
     ("Coverage", "payor", Missing::Drop),
@@ -45,10 +48,21 @@ const REQUIRED: &[(&str, &str, Missing)] = &[
     ("DocumentReference", "content", Missing::EmptyContent),
     ("Encounter", "status", Missing::Code("unknown")),
     ("Encounter", "class", Missing::UnknownCoding),
+    ("EpisodeOfCare", "status", Missing::Code("active")),
+    ("EpisodeOfCare", "patient", Missing::Drop),
+    ("Goal", "lifecycleStatus", Missing::Code("active")),
+    ("Goal", "description", Missing::Absent),
+    ("Goal", "subject", Missing::Drop),
     ("Immunization", "status", Missing::Code("completed")),
     ("Immunization", "vaccineCode", Missing::Absent),
     ("Immunization", "patient", Missing::Drop),
     ("Immunization", "occurrenceDateTime/occurrenceString", Missing::AbsentPrimitive),
+    ("MedicationAdministration", "status", Missing::Code("completed")),
+    ("MedicationAdministration", "medicationCodeableConcept/medicationReference", Missing::Absent),
+    ("MedicationAdministration", "subject", Missing::Drop),
+    ("MedicationAdministration", "effectiveDateTime/effectivePeriod", Missing::AbsentPrimitive),
+    ("MedicationDispense", "status", Missing::Code("unknown")),
+    ("MedicationDispense", "medicationCodeableConcept/medicationReference", Missing::Absent),
     ("MedicationRequest", "status", Missing::Code("unknown")),
     ("MedicationRequest", "intent", Missing::Code("order")),
     ("MedicationRequest", "medicationCodeableConcept/medicationReference", Missing::Absent),
@@ -124,6 +138,10 @@ fn reconcile(draft: &mut Draft) {
             }
         }
         "AllergyIntolerance" => {
+            // ait-2
+            if entered_in_error(&draft.body) {
+                draft.body.remove("clinicalStatus");
+            }
             for reaction in draft.body.get_mut("reaction").and_then(Value::as_array_mut).into_iter().flatten()
             {
                 if let Value::Object(reaction) = reaction {
@@ -135,18 +153,16 @@ fn reconcile(draft: &mut Draft) {
         "ServiceRequest" if draft.body.contains_key("orderDetail") => {
             draft.body.entry("code").or_insert_with(absent);
         }
-        "Condition" => {
-            let wrong = draft
-                .body
-                .get("verificationStatus")
-                .is_some_and(|status| status.to_string().contains("entered-in-error"));
-            // con-5
-            if wrong {
-                draft.body.remove("clinicalStatus");
-            }
+        // con-5
+        "Condition" if entered_in_error(&draft.body) => {
+            draft.body.remove("clinicalStatus");
         }
         _ => {}
     }
+}
+
+fn entered_in_error(body: &Map<String, Value>) -> bool {
+    body.get("verificationStatus").is_some_and(|status| status.to_string().contains("entered-in-error"))
 }
 
 /// app-2 and app-3: both ends of the time or neither, and neither only where it is not settled.

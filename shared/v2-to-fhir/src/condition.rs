@@ -31,6 +31,8 @@ pub(crate) enum Check {
     Longer(usize),
     /// `OBX-5#1`: repeats more often than so many times.
     Repeats(usize),
+    /// `!OBX-5#1`: does not.
+    NotRepeats(usize),
 }
 
 impl Condition {
@@ -51,16 +53,20 @@ impl Condition {
 impl Test {
     fn parse(text: &str) -> Result<Self, String> {
         let list = |text: &str| text.split(',').map(|s| s.trim().to_owned()).collect();
+        let count = |text: &str| text.parse().map_err(|_| format!("bad count in {text}"));
         let (source, check) = if let Some(rest) = text.strip_prefix('!') {
-            (rest, Check::NotValued)
+            match rest.split_once('#') {
+                Some((source, times)) => (source, Check::NotRepeats(count(times)?)),
+                None => (rest, Check::NotValued),
+            }
+        } else if let Some((source, times)) = text.split_once('#') {
+            (source, Check::Repeats(count(times)?))
         } else if let Some((source, values)) = text.split_once("!=") {
             (source, Check::NotIn(list(values)))
         } else if let Some((source, values)) = text.split_once('=') {
             (source, Check::In(list(values)))
         } else if let Some((source, length)) = text.split_once('>') {
             (source, Check::Longer(length.parse().map_err(|_| format!("bad length in {text}"))?))
-        } else if let Some((source, count)) = text.split_once('#') {
-            (source, Check::Repeats(count.parse().map_err(|_| format!("bad count in {text}"))?))
         } else {
             (text, Check::Valued)
         };

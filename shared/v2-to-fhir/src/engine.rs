@@ -318,8 +318,9 @@ impl<'m> Engine<'m> {
     }
 
     fn passes(&self, test: &Test, scope: Scope<'m>, index: usize) -> bool {
-        if let Check::Repeats(count) = &test.check {
-            return self.resolve(&test.source, scope, index).len() > *count;
+        if let Check::Repeats(count) | Check::NotRepeats(count) = &test.check {
+            let more = self.resolve(&test.source, scope, index).len() > *count;
+            return more == matches!(test.check, Check::Repeats(_));
         }
         let first = self.first(&test.source, scope, index);
         let text = || first.map(Scope::text);
@@ -329,7 +330,7 @@ impl<'m> Engine<'m> {
             Check::In(values) => text().is_some_and(|text| values.iter().any(|v| *v == text.trim())),
             Check::NotIn(values) => text().is_none_or(|text| values.iter().all(|v| *v != text.trim())),
             Check::Longer(length) => text().is_some_and(|text| text.trim().len() > *length),
-            Check::Repeats(_) => false,
+            Check::Repeats(_) | Check::NotRepeats(_) => false,
         }
     }
 
@@ -428,7 +429,18 @@ impl<'m> Engine<'m> {
                 }
                 Some(self.share(kind, body))
             }
-            Via::Function(function) => function::value(self, function, scope, index, used),
+            Via::Function(function) => {
+                let value = function::value(self, function, scope, index, used)?;
+                if !more.is_empty() {
+                    let made = value.get("reference").and_then(Value::as_str).and_then(draft::pending);
+                    if let Some(body) = made.and_then(|handle| self.drafts.body(handle)) {
+                        for (path, value) in more {
+                            element::place(body, path, value, Vec::new(), false);
+                        }
+                    }
+                }
+                Some(value)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! A message walked from top to bottom: which resource each segment makes, extends and refers to.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::draft::{self, Handle, Mark};
 use crate::element::{self, Path};
@@ -9,12 +9,14 @@ use crate::primitive;
 use crate::table::{MessageMap, Placement, Relation};
 
 /// Resources that belong to one order; the next order has its own.
-const ORDER_SLOTS: [&str; 8] = [
+const ORDER_SLOTS: [&str; 10] = [
     "ServiceRequest",
     "DiagnosticReport",
     "Specimen",
     "Observation",
     "Immunization",
+    "MedicationAdministration",
+    "MedicationDispense",
     "MedicationRequest",
     "order-provenance",
     "indication",
@@ -22,14 +24,18 @@ const ORDER_SLOTS: [&str; 8] = [
 /// Resources that belong to the message rather than to a patient.
 const MESSAGE_SLOTS: [&str; 5] = ["MessageHeader", "Appointment", "referral", "event", "DocumentReference"];
 /// Resources that a note can follow, because they have a `note`.
-const WITH_NOTE: [&str; 8] = [
+const WITH_NOTE: [&str; 12] = [
     "Observation",
     "ServiceRequest",
     "AllergyIntolerance",
     "Condition",
     "Procedure",
     "Specimen",
+    "ChargeItem",
+    "Goal",
     "Immunization",
+    "MedicationAdministration",
+    "MedicationDispense",
     "MedicationRequest",
 ];
 /// Slot name for whatever an NTE or PRT follows.
@@ -306,9 +312,17 @@ fn care_team(engine: &mut Engine<'_>, participant: Handle, patient: Handle) {
             team
         }
     };
+    // The guide's ROL[CareTeam] and PRT[CareTeam]: the role and its period are the participant's too.
+    let mut member = Map::new();
+    if let Some(role) = engine.drafts.body(participant) {
+        for (from, to) in [("code", "role"), ("period", "period")] {
+            member.extend(role.get(from).map(|value| (to.to_owned(), value.clone())));
+        }
+    }
+    member.insert("member".into(), draft::reference(participant));
     if let Some(body) = engine.drafts.body(team) {
         body.entry("subject").or_insert_with(|| draft::reference(patient));
-        element::push(body, "participant", json!({"member": draft::reference(participant)}));
+        element::push(body, "participant", Value::Object(member));
     }
 }
 
@@ -325,6 +339,8 @@ fn participate(engine: &mut Engine<'_>, participant: Handle, followed: Handle) {
         .unwrap_or_default()
         .to_owned();
     let path = match (kind(engine, followed), role.as_str()) {
+        ("Observation", _) if kind(engine, participant) == "Device" => "device",
+        _ if kind(engine, participant) == "Device" => return,
         ("Patient", "PP" | "446050000" | "") => "generalPractitioner[]",
         ("Patient", _) => return care_team(engine, participant, followed),
         ("Encounter", _) => "participant[].individual",
