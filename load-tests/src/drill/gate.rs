@@ -11,14 +11,17 @@ use crate::drill::Error;
 
 /// The proxy. While it is shut, connections are cut and new ones closed at once.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub struct Gate {
     address: SocketAddr,
     open: watch::Sender<bool>,
 }
 
 impl Gate {
     /// An open gate in front of `target`.
-    pub(crate) fn new(target: SocketAddr, runtime: &Handle) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When loopback has no port for it.
+    pub fn new(target: SocketAddr, runtime: &Handle) -> Result<Self, Error> {
         let listener = runtime
             .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
             .map_err(Error::io("listener of a gate"))?;
@@ -41,15 +44,18 @@ impl Gate {
     }
 
     /// `http://` and the address.
-    pub(crate) fn url(&self) -> String {
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn shut(&self) {
+    /// Cuts what is open, and closes what comes.
+    pub fn shut(&self) {
         self.open.send_replace(false);
     }
 
-    pub(crate) fn open(&self) {
+    /// Lets connections through again.
+    pub fn open(&self) {
         self.open.send_replace(true);
     }
 }

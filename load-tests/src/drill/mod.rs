@@ -35,6 +35,7 @@ pub mod verdict;
 mod zombie;
 
 pub use error::Error;
+pub use gate::Gate;
 pub use parts::VARIABLES;
 pub use process::become_other;
 pub(crate) use run::{Figures, figure};

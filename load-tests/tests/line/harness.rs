@@ -18,9 +18,9 @@ use telemetry::{Health, Metrics};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
+use wardstream_load_tests::drill::Gate;
 use worm_log::testing::{SeaweedFs, WEED_VARIABLE};
 
-use crate::gate::Gate;
 use crate::log;
 use crate::reader::{Reader, read_all};
 
@@ -101,7 +101,7 @@ impl Parts {
         runtime.block_on(stream::ensure_topics(&config, &topics, 1)).unwrap();
 
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let registry = Gate::new(listener.local_addr().unwrap(), runtime.handle());
+        let registry = Gate::new(listener.local_addr().unwrap(), runtime.handle()).unwrap();
         // The tests' own codec is not behind the gate.
         let direct = registry_config(format!("http://{}", listener.local_addr().unwrap()));
         let registry_stop = CancellationToken::new();
@@ -121,7 +121,7 @@ impl Parts {
         let store = weed.map(|weed| {
             let server = runtime.block_on(weed).unwrap().unwrap();
             let address = server.endpoint().trim_start_matches("http://").parse().unwrap();
-            let gate = Gate::new(address, runtime.handle());
+            let gate = Gate::new(address, runtime.handle()).unwrap();
             (server, gate)
         });
         let codec = Codec::new(&direct, runtime.handle().clone()).unwrap();

@@ -14,7 +14,6 @@ mod bad_records;
 mod conservation;
 mod dependencies;
 mod door;
-mod gate;
 mod harness;
 mod log;
 mod ops;
