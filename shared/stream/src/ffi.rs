@@ -50,57 +50,44 @@ pub(crate) fn describe_topics<C: ClientContext>(
     names: &[&str],
     timeout: Duration,
 ) -> KafkaResult<Answers<TopicState>> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let names = c_strings(names)?;
-    let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let mut request =
-        Request::new(client, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout)?;
-    request.with_authorized_operations()?;
-    // SAFETY: the pointers stay valid while `names` lives, and librdkafka copies the strings.
-    let collection = unsafe {
-        Owned::new(
-            c::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()),
+    let operation = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    // SAFETY: client, options, queue and names are alive; librdkafka copies names, collection and options.
+    let send = |request: &Request<'_, C>, names: &mut [*const c_char]| unsafe {
+        let collection = Owned::new(
+            c::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len()),
             c::rd_kafka_TopicCollection_destroy,
-        )
-    }?;
-    // SAFETY: client, collection, options and queue are alive; librdkafka copies collection and options.
-    unsafe {
-        c::rd_kafka_DescribeTopics(
-            request.client,
-            collection.get(),
-            request.options.get(),
-            request.queue.get(),
-        );
-    }
-    let event = request.answer()?;
-    // SAFETY: the event is of this request, and outlives every pointer taken from it below.
-    unsafe {
-        let mut count = 0;
+        )?;
+        let Request { client, options, queue, .. } = request;
+        c::rd_kafka_DescribeTopics(*client, collection.get(), options.get(), queue.get());
+        Ok(())
+    };
+    // SAFETY: the event is of this request, and outlives every pointer taken from it here.
+    describe(client, operation, names, timeout, send, |event| unsafe {
         let result = c::rd_kafka_event_DescribeTopics_result(event.get());
-        let topics = c::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        Ok(slice(topics, count)
+        answers(list(result, c::rd_kafka_DescribeTopics_result_topics), |topic| {
+            let name = c::rd_kafka_TopicDescription_name(topic);
+            let error = code(c::rd_kafka_TopicDescription_error(topic));
+            (name, error.map_or_else(|| Ok(topic_state(topic)), Err))
+        })
+    })
+}
+
+/// # Safety
+/// The description is alive.
+unsafe fn topic_state(topic: *const c::rd_kafka_TopicDescription_t) -> TopicState {
+    let mut operations = 0;
+    // SAFETY: what is taken from the description lives as long as it does.
+    unsafe {
+        let partitions = list(topic, c::rd_kafka_TopicDescription_partitions);
+        let replicas = partitions
             .iter()
-            .map(|topic| {
-                let name = text(c::rd_kafka_TopicDescription_name(*topic));
-                if let Some(code) = code(c::rd_kafka_TopicDescription_error(*topic)) {
-                    return (name, Err(code));
-                }
-                let mut count = 0;
-                let partitions = c::rd_kafka_TopicDescription_partitions(*topic, &mut count);
-                let replicas = slice(partitions, count).iter().map(|partition| {
-                    let mut count = 0;
-                    c::rd_kafka_TopicPartitionInfo_replicas(*partition, &mut count);
-                    count
-                });
-                let replicas = replicas.min().unwrap_or(0);
-                let mut operations = 0;
-                let allowed = c::rd_kafka_TopicDescription_authorized_operations(*topic, &mut operations);
-                let allowed = allowed_of(allowed, operations);
-                (name, Ok(TopicState { partitions: count, replicas, allowed }))
-            })
-            .collect())
+            .map(|partition| list(*partition, c::rd_kafka_TopicPartitionInfo_replicas).len());
+        let allowed = c::rd_kafka_TopicDescription_authorized_operations(topic, &mut operations);
+        TopicState {
+            partitions: partitions.len(),
+            replicas: replicas.min().unwrap_or(0),
+            allowed: allowed_of(allowed, operations),
+        }
     }
 }
 
@@ -138,50 +125,75 @@ fn ask_for_groups<C: ClientContext>(
     names: &[&str],
     timeout: Duration,
 ) -> KafkaResult<Answers<GroupState>> {
+    let operation = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+    // SAFETY: client, options, queue and names are alive; librdkafka copies names and options.
+    let send = |request: &Request<'_, C>, names: &mut [*const c_char]| unsafe {
+        let Request { client, options, queue, .. } = request;
+        let (names, count) = (names.as_mut_ptr(), names.len());
+        c::rd_kafka_DescribeConsumerGroups(*client, names, count, options.get(), queue.get());
+        Ok(())
+    };
+    // SAFETY: the event is of this request, and outlives every pointer taken from it here.
+    describe(client, operation, names, timeout, send, |event| unsafe {
+        let result = c::rd_kafka_event_DescribeConsumerGroups_result(event.get());
+        answers(list(result, c::rd_kafka_DescribeConsumerGroups_result_groups), |group| {
+            let name = c::rd_kafka_ConsumerGroupDescription_group_id(group);
+            let error = code(c::rd_kafka_ConsumerGroupDescription_error(group));
+            (name, error.map_or_else(|| Ok(group_state(group)), Err))
+        })
+    })
+}
+
+/// # Safety
+/// The description is alive.
+unsafe fn group_state(group: *const c::rd_kafka_ConsumerGroupDescription_t) -> GroupState {
+    let mut operations = 0;
+    // SAFETY: what is taken from the description lives as long as it does.
+    unsafe {
+        let state = c::rd_kafka_ConsumerGroupDescription_state(group);
+        let allowed = c::rd_kafka_ConsumerGroupDescription_authorized_operations(group, &mut operations);
+        GroupState {
+            state: text(c::rd_kafka_consumer_group_state_name(state)),
+            members: c::rd_kafka_ConsumerGroupDescription_member_count(group),
+            allowed: allowed_of(allowed, operations),
+        }
+    }
+}
+
+/// Has things of these names described: `send` asks for them, `read` copies what came.
+fn describe<'c, C: ClientContext, T>(
+    client: &'c Client<C>,
+    operation: c::rd_kafka_admin_op_t,
+    names: &[&str],
+    timeout: Duration,
+    send: impl FnOnce(&Request<'c, C>, &mut [*const c_char]) -> KafkaResult<()>,
+    read: impl FnOnce(Owned<c::rd_kafka_event_t>) -> Answers<T>,
+) -> KafkaResult<Answers<T>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let names = c_strings(names)?;
+    let names: Vec<CString> = names.iter().map(|name| c_string(name)).collect::<KafkaResult<_>>()?;
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let operation = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
     let mut request = Request::new(client, operation, timeout)?;
     request.with_authorized_operations()?;
-    // SAFETY: client, names, options and queue are alive; librdkafka copies names and options.
-    unsafe {
-        c::rd_kafka_DescribeConsumerGroups(
-            request.client,
-            pointers.as_mut_ptr(),
-            pointers.len(),
-            request.options.get(),
-            request.queue.get(),
-        );
-    }
-    let event = request.answer()?;
-    // SAFETY: the event is of this request, and outlives every pointer taken from it below.
-    unsafe {
-        let mut count = 0;
-        let result = c::rd_kafka_event_DescribeConsumerGroups_result(event.get());
-        let groups = c::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
-        Ok(slice(groups, count)
-            .iter()
-            .map(|group| {
-                let name = text(c::rd_kafka_ConsumerGroupDescription_group_id(*group));
-                if let Some(code) = code(c::rd_kafka_ConsumerGroupDescription_error(*group)) {
-                    return (name, Err(code));
-                }
-                let state = c::rd_kafka_ConsumerGroupDescription_state(*group);
-                let mut operations = 0;
-                let allowed =
-                    c::rd_kafka_ConsumerGroupDescription_authorized_operations(*group, &mut operations);
-                let state = GroupState {
-                    state: text(c::rd_kafka_consumer_group_state_name(state)),
-                    members: c::rd_kafka_ConsumerGroupDescription_member_count(*group),
-                    allowed: allowed_of(allowed, operations),
-                };
-                (name, Ok(state))
-            })
-            .collect())
-    }
+    send(&request, &mut pointers)?;
+    Ok(read(request.answer()?))
+}
+
+/// Copies the name of each thing, and what was answered for it.
+///
+/// # Safety
+/// The names that `read` gives are alive.
+unsafe fn answers<D, T>(
+    things: &[*const D],
+    read: impl Fn(*const D) -> (*const c_char, Result<T, RDKafkaErrorCode>),
+) -> Answers<T> {
+    let answer = |thing: &*const D| {
+        let (name, answer) = read(*thing);
+        // SAFETY: the caller promises it.
+        (unsafe { text(name) }, answer)
+    };
+    things.iter().map(answer).collect()
 }
 
 /// Sets these settings of these topics; every other setting stays as it is. Blocks.
@@ -238,17 +250,12 @@ pub(crate) fn alter_topics<C: ClientContext>(
     let event = request.answer()?;
     // SAFETY: the event is of this request, and outlives every pointer taken from it below.
     unsafe {
-        let mut count = 0;
         let result = c::rd_kafka_event_IncrementalAlterConfigs_result(event.get());
-        let altered = c::rd_kafka_IncrementalAlterConfigs_result_resources(result, &mut count);
-        Ok(slice(altered, count)
-            .iter()
-            .map(|resource| {
-                let error = RDKafkaErrorCode::from(c::rd_kafka_ConfigResource_error(*resource));
-                let outcome = if error == RDKafkaErrorCode::NoError { Ok(()) } else { Err(error) };
-                (text(c::rd_kafka_ConfigResource_name(*resource)), outcome)
-            })
-            .collect())
+        Ok(answers(list(result, c::rd_kafka_IncrementalAlterConfigs_result_resources), |resource| {
+            let error = RDKafkaErrorCode::from(c::rd_kafka_ConfigResource_error(resource));
+            let outcome = if error == RDKafkaErrorCode::NoError { Ok(()) } else { Err(error) };
+            (c::rd_kafka_ConfigResource_name(resource), outcome)
+        }))
     }
 }
 
@@ -352,10 +359,6 @@ fn c_string(text: &str) -> KafkaResult<CString> {
     CString::new(text).map_err(|_| KafkaError::AdminOpCreation("a name holds a zero byte".to_owned()))
 }
 
-fn c_strings(texts: &[&str]) -> KafkaResult<Vec<CString>> {
-    texts.iter().map(|text| c_string(text)).collect()
-}
-
 /// # Safety
 /// `pointer` is null or a string that ends with a zero byte.
 unsafe fn text(pointer: *const c_char) -> String {
@@ -366,14 +369,20 @@ unsafe fn text(pointer: *const c_char) -> String {
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }
 
+/// What `get` finds in `owner`: values and their number.
+///
 /// # Safety
-/// `pointer` is null, or leads to `count` values that outlive the slice.
-unsafe fn slice<'a, T>(pointer: *const T, count: usize) -> &'a [T] {
-    if pointer.is_null() {
-        return &[];
+/// `owner` is what `get` takes, and outlives the list.
+unsafe fn list<'a, O, T>(
+    owner: *const O,
+    get: unsafe extern "C" fn(*const O, *mut usize) -> *mut T,
+) -> &'a [T] {
+    let mut count = 0;
+    // SAFETY: the caller promises it; values that are not null are as many as is said.
+    unsafe {
+        let first = get(owner, &mut count);
+        if first.is_null() { &[] } else { std::slice::from_raw_parts(first, count) }
     }
-    // SAFETY: it is not null, and the caller promises the rest.
-    unsafe { std::slice::from_raw_parts(pointer, count) }
 }
 
 /// The code of an error that stays librdkafka's; none when all is well.
@@ -412,7 +421,7 @@ unsafe fn allowed_of(operations: *const c::rd_kafka_AclOperation_t, count: usize
         return None;
     }
     // SAFETY: it is not null, and the caller promises the rest.
-    let operations = unsafe { slice(operations, count) };
+    let operations = unsafe { std::slice::from_raw_parts(operations, count) };
     let holds =
         |wanted| operations.contains(&wanted) || operations.contains(&Operation::RD_KAFKA_ACL_OPERATION_ALL);
     Some(Allowed {
