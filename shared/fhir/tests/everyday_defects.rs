@@ -411,6 +411,91 @@ fn invariants() {
 }
 
 #[test]
+fn extensions_of_hl7() {
+    let hl7 = |name: &str| format!("http://hl7.org/fhir/StructureDefinition/{name}");
+    let nationality = |part: Value| json!({"url": hl7("patient-nationality"), "extension": [part]});
+    let at = "Patient.extension[0]";
+    run(vec![
+        // Another place than the definition names.
+        (
+            "Patient",
+            "/name/0/extension",
+            json!([{"url": hl7("patient-birthPlace"), "valueAddress": {"city": "x"}}]),
+            E::Extension,
+            "Patient.name[0].extension[0]",
+        ),
+        (
+            "Observation",
+            "/extension",
+            json!([{"url": hl7("patient-birthTime"), "valueDateTime": "2024"}]),
+            E::Extension,
+            "Observation.extension[0]",
+        ),
+        (
+            "Patient",
+            "/_gender",
+            json!({"extension": [{"url": hl7("patient-birthTime"), "valueDateTime": "2024"}]}),
+            E::Extension,
+            "Patient.gender.extension[0]",
+        ),
+        (
+            "Bundle",
+            "/entry/1/resource/extension",
+            json!([{"url": hl7("condition-outcome"), "valueCodeableConcept": {"text": "x"}}]),
+            E::Extension,
+            "Bundle.entry[1].resource.extension[0]",
+        ),
+        // Another value, a code outside the value set, parts.
+        (
+            "Patient",
+            "/extension/0",
+            json!({"url": hl7("patient-birthPlace"), "valueString": "x"}),
+            E::Extension,
+            at,
+        ),
+        (
+            "Patient",
+            "/extension/0",
+            nationality(json!({"url": "since", "valueDate": "2024"})),
+            E::Extension,
+            at_part(),
+        ),
+        (
+            "Patient",
+            "/extension/0",
+            nationality(json!({"url": "code", "valueCode": "CH"})),
+            E::Extension,
+            at_part(),
+        ),
+        (
+            "Patient",
+            "/_birthDate/extension/0",
+            json!({"url": hl7("data-absent-reason"), "valueCode": "lost"}),
+            E::RequiredBinding,
+            "Patient.birthDate.extension[0].value",
+        ),
+        (
+            "Patient",
+            "/extension/0",
+            json!({"url": hl7("patient-birthPlce"), "valueAddress": {"city": "x"}}),
+            E::Extension,
+            "Patient.extension[0].url",
+        ),
+        (
+            "Patient",
+            "/modifierExtension",
+            json!([{"url": hl7("patient-birthPlace"), "valueAddress": {"city": "x"}}]),
+            E::Extension,
+            "Patient.modifierExtension[0]",
+        ),
+    ]);
+}
+
+const fn at_part() -> &'static str {
+    "Patient.extension[0].extension[0]"
+}
+
+#[test]
 fn references_and_contained_resources() {
     run(vec![
         (
@@ -615,7 +700,7 @@ fn terminology_that_is_only_advised_is_a_warning() {
             "Patient",
             "/extension/-",
             json!({"url": "http://hl7.org/fhir/StructureDefinition/x", "valueString": "x"}),
-            "Patient.extension[1]",
+            "Patient.extension[1].url",
         ),
         (
             "Patient",

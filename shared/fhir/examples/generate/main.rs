@@ -30,11 +30,12 @@ fn main() -> Result<(), Failure> {
         "# written by examples/generate; do not edit".to_owned(),
     ];
     let types = structures.lines(&mut sets)?;
+    let extensions = structure::extensions(&folder, &mut sets)?;
     let (systems, value_sets) = terminology.lines(&sets)?;
     lines.extend(systems);
     lines.extend(value_sets);
     lines.extend(types);
-    lines.extend(structure::extensions(&folder)?);
+    lines.extend(extensions);
     lines.extend(terminology.systems());
 
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/definitions/r4.tsv");

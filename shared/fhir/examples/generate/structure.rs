@@ -67,6 +67,9 @@ impl Structures {
                 && element["contentReference"].is_null()
                 && !(of_resource && path.matches('.').count() == 1);
             let mut element = element.clone();
+            if path == REQUIRED {
+                element["min"] = 1.into();
+            }
             match self.elements.get(path) {
                 Some(original) if compared => {
                     for member in ["min", "max", "type", "binding"] {
@@ -165,7 +168,27 @@ impl Structures {
 }
 
 /// Elements that HL7's data elements leave out although they are part of R4 4.0.1.
-const ORIGINAL: [&str; 1] = ["Quantity.comparator"];
+const ORIGINAL: [&str; 15] = [
+    "MedicationKnowledge.administrationGuidelines.patientCharacteristics.characteristic[x]",
+    "MedicinalProductIngredient.specifiedSubstance.strength.concentration",
+    "MedicinalProductIngredient.specifiedSubstance.strength.presentation",
+    "MedicinalProductIngredient.specifiedSubstance.strength.referenceStrength.measurementPoint",
+    "MedicinalProductIngredient.specifiedSubstance.strength.referenceStrength.strength",
+    "MedicinalProductIngredient.specifiedSubstance.strength.referenceStrength.strengthLowLimit",
+    "MedicinalProductIngredient.specifiedSubstance.strength.referenceStrength.substance",
+    "MedicinalProductPharmaceutical.routeOfAdministration.maxDosePerDay",
+    "MedicinalProductPharmaceutical.routeOfAdministration.targetSpecies.code",
+    "MedicinalProductPharmaceutical.routeOfAdministration.targetSpecies.withdrawalPeriod.tissue",
+    "MedicinalProductPharmaceutical.routeOfAdministration.targetSpecies.withdrawalPeriod.value",
+    "Quantity.comparator",
+    "ResearchElementDefinition.characteristic.participantEffectiveDescription",
+    "ResearchElementDefinition.characteristic.participantEffective[x]",
+    "ResearchElementDefinition.characteristic.participantEffectiveTimeFromStart",
+];
+/// The package's publisher made this list optional; R4 4.0.1 asks for one item.
+const REQUIRED: &str = "EvidenceVariable.characteristic";
+/// A rule of a later release, about elements that R4 has as one choice.
+const ADDED_RULE: &str = "evv-1";
 /// A group the package's publisher took over from R5; its only R4-known child is itself.
 const ADDED_GROUP: &str = "EvidenceVariable.characteristic.definitionByCombination";
 
@@ -210,8 +233,9 @@ fn element_types(element: &Value, of_resource: bool, has_children: bool) -> Stri
     list(element, "type").iter().map(one).collect::<Vec<_>>().join("|")
 }
 
-/// HL7's own extensions as `X` lines: the URL and the types of its value, none where it is made of parts.
-pub(crate) fn extensions(folder: &Path) -> Result<Vec<String>, Failure> {
+/// HL7's own extensions as `X` lines: the URL, `m` if it modifies, the types of its value (none where it is made of parts), the
+/// value's bindings, the elements it may stand in, and its parts as `name:min:max:types:bindings`.
+pub(crate) fn extensions(folder: &Path, sets: &mut Sets) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for definition in resources(folder, "extension-definitions.json")? {
         let url = text(&definition, "url");
@@ -221,14 +245,48 @@ pub(crate) fn extensions(folder: &Path) -> Result<Vec<String>, Failure> {
         else {
             continue;
         };
-        let mut types: Vec<&str> = Vec::new();
-        if text(value, "max") != "0" {
-            types.extend(list(value, "type").iter().map(|kind| text(kind, "code")));
-            types.dedup();
+        let modifier = elements.first().is_some_and(|root| root["isModifier"] == true);
+        let contexts: Vec<&str> =
+            list(&definition, "context").iter().map(|context| text(context, "expression")).collect();
+        let mut parts: Vec<String> = Vec::new();
+        let mut rest = elements;
+        while let Some((element, after)) = rest.split_first() {
+            rest = after;
+            if text(element, "path") != "Extension.extension" || element["sliceName"].is_null() {
+                continue;
+            }
+            let end = after.iter().position(|other| text(other, "path") == "Extension.extension");
+            let own = after.get(..end.unwrap_or(after.len())).unwrap_or(&[]);
+            let named = own.iter().find(|other| text(other, "path") == "Extension.extension.url");
+            let value = own.iter().find(|other| text(other, "path") == "Extension.extension.value[x]");
+            let name = named.map_or("", |named| text(named, "fixedUri"));
+            parts.push(format!(
+                "{name}:{}:{}:{}:{}",
+                element["min"],
+                text(element, "max"),
+                value.map_or(String::new(), value_types),
+                value.map_or(String::new(), |value| sets.bindings(&value["binding"]).replace(':', "=")),
+            ));
         }
-        lines.push(format!("X\t{url}\t{}", types.join("|")));
+        lines.push(format!(
+            "X\t{url}\t{}\t{}\t{}\t{}\t{}",
+            if modifier { "m" } else { "" },
+            value_types(value),
+            sets.bindings(&value["binding"]),
+            contexts.join("|"),
+            parts.join(";"),
+        ));
     }
     Ok(lines)
+}
+
+fn value_types(value: &Value) -> String {
+    if text(value, "max") == "0" {
+        return String::new();
+    }
+    let mut types: Vec<&str> = list(value, "type").iter().map(|kind| text(kind, "code")).collect();
+    types.dedup();
+    types.join("|")
 }
 
 /// Each distinct invariant once; elements name them by index.
@@ -244,7 +302,7 @@ impl Invariants {
         let mut indices = Vec::new();
         for constraint in list(element, "constraint") {
             let key = text(constraint, "key");
-            if key == "ele-1" || (key == "ext-1" && !root) {
+            if matches!(key, "ele-1" | ADDED_RULE) || (key == "ext-1" && !root) {
                 continue;
             }
             let expression = text(constraint, "expression");

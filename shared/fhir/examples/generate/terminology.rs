@@ -42,9 +42,10 @@ impl Sets {
 
 type Codes = BTreeMap<String, BTreeSet<String>>;
 
-/// A concept of a code system: its code and the code of its parent.
+/// A concept of a code system: its code, its name and the codes of its parents.
 struct Concept {
     code: String,
+    display: String,
     parents: Vec<String>,
     properties: Vec<(String, String)>,
 }
@@ -78,15 +79,21 @@ impl Terminology {
         Ok(Self { sets, systems, case_sensitive })
     }
 
-    /// The code systems that the package holds completely, as `K` lines: the URL, `s` or `i` for the case, the codes.
+    /// The code systems that the package holds completely, as `K` lines: the URL, `s` or `i` for the case, then code and
+    /// display in turns.
     pub(crate) fn systems(&self) -> Vec<String> {
         let complete =
             self.systems.iter().filter(|(_, (complete, concepts))| *complete && !concepts.is_empty());
         complete
             .map(|(url, (_, concepts))| {
-                let codes: BTreeSet<&str> = concepts.iter().map(|concept| concept.code.as_str()).collect();
+                let mut codes: BTreeMap<&str, &str> = BTreeMap::new();
+                for concept in concepts {
+                    codes.entry(&concept.code).or_insert(&concept.display);
+                }
                 let case = if self.case_sensitive.contains(url) { "s" } else { "i" };
-                format!("K\t{url}\t{case}\t{}", codes.into_iter().collect::<Vec<_>>().join("\t"))
+                let pairs: Vec<String> =
+                    codes.into_iter().map(|(code, display)| format!("{code}\t{display}")).collect();
+                format!("K\t{url}\t{case}\t{}", pairs.join("\t"))
             })
             .collect()
     }
@@ -196,7 +203,8 @@ fn flatten(concepts: &[Value], parent: Option<&str>, into: &mut Vec<Concept>) {
             }
         }
         flatten(list(concept, "concept"), Some(&code), into);
-        into.push(Concept { code, parents, properties });
+        let display = text(concept, "display").split_whitespace().collect::<Vec<_>>().join(" ");
+        into.push(Concept { code, display, parents, properties });
     }
 }
 

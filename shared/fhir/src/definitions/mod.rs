@@ -10,8 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 use crate::primitive::Primitive;
-use value_set::CodeSystem;
-pub(crate) use value_set::{Strength, ValueSet};
+pub(crate) use value_set::{CodeSystem, Strength, ValueSet};
 
 const TABLE: &str = include_str!("r4.tsv");
 
@@ -24,7 +23,29 @@ pub(crate) struct Definitions {
     pub(crate) invariants: Vec<Invariant>,
     by_name: TableMap<&'static str, TypeId>,
     code_systems: TableMap<&'static str, CodeSystem>,
-    extensions: TableMap<&'static str, Vec<&'static str>>,
+    extensions: TableMap<&'static str, ExtensionDefinition>,
+}
+
+/// What an extension of HL7's own may hold and where it may stand.
+#[derive(Debug)]
+pub(crate) struct ExtensionDefinition {
+    pub(crate) is_modifier: bool,
+    /// The types of its value; none where it is made of parts.
+    pub(crate) types: Vec<&'static str>,
+    pub(crate) bindings: Vec<(Strength, u16)>,
+    /// Paths of elements, or names of types, that it may stand in.
+    pub(crate) contexts: Vec<&'static str>,
+    pub(crate) parts: Vec<ExtensionPart>,
+}
+
+/// A part of an extension that has no value of its own.
+#[derive(Debug)]
+pub(crate) struct ExtensionPart {
+    pub(crate) name: &'static str,
+    pub(crate) min: u32,
+    pub(crate) max: Option<u32>,
+    pub(crate) types: Vec<&'static str>,
+    pub(crate) bindings: Vec<(Strength, u16)>,
 }
 
 /// Place of a type in [`Definitions`].
@@ -150,15 +171,19 @@ impl Definitions {
         &self.types[usize::from(id.0)]
     }
 
-    /// Whether a code is defined by a code system; None for systems that R4 does not publish completely, such as LOINC.
-    pub(crate) fn has_code(&self, system: &str, code: &str) -> Option<bool> {
-        self.code_systems.get(system).map(|known| known.has(code))
+    /// A code system that R4 publishes completely; None for others, such as LOINC.
+    pub(crate) fn code_system(&self, url: &str) -> Option<&CodeSystem> {
+        self.code_systems.get(url)
     }
 
-    /// The types of the value of an extension of HL7's own (`http://hl7.org/fhir/StructureDefinition/…`): empty where it
-    /// is made of parts; None if R4 does not define it.
-    pub(crate) fn extension_types(&self, url: &str) -> Option<&[&'static str]> {
-        self.extensions.get(url).map(Vec::as_slice)
+    /// An extension of HL7's own (`http://hl7.org/fhir/StructureDefinition/…`); None if R4 does not define it.
+    pub(crate) fn extension(&self, url: &str) -> Option<&ExtensionDefinition> {
+        self.extensions.get(url)
+    }
+
+    /// The URLs of HL7's own extensions.
+    pub(crate) fn extension_urls(&self) -> impl Iterator<Item = &'static str> {
+        self.extensions.keys().copied()
     }
 }
 

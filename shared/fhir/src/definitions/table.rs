@@ -1,12 +1,12 @@
 //! Reader of the embedded table: tab-separated lines whose first column says what they are.
 //!
 //! `S` a code system, `V` a value set and its codes by system (`C`), `I` an invariant, `T` a type and its elements (`E`),
-//! `X` an extension of HL7's own, `K` a code system with all its codes.
+//! `X` an extension of HL7's own, `K` a code system with all its codes and their names.
 
 use super::value_set::{CodeSystem, Codes, Content};
 use super::{
-    Definitions, Element, ElementType, FieldAt, Invariant, NativeType, Strength, TableMap, Type, TypeId,
-    TypeKind, ValueSet,
+    Definitions, Element, ElementType, ExtensionDefinition, ExtensionPart, FieldAt, Invariant, NativeType,
+    Strength, TableMap, Type, TypeId, TypeKind, ValueSet,
 };
 use crate::invariant;
 use crate::primitive::Primitive;
@@ -28,7 +28,7 @@ struct Table {
     invariants: Vec<Invariant>,
     types: Vec<Type>,
     code_systems: TableMap<&'static str, CodeSystem>,
-    extensions: TableMap<&'static str, Vec<&'static str>>,
+    extensions: TableMap<&'static str, ExtensionDefinition>,
 }
 
 pub(super) fn read(text: &'static str) -> Result<Definitions, TableError> {
@@ -85,12 +85,21 @@ impl Table {
                 };
                 add(self.types.last_mut().ok_or("an element before the first type")?, element)?;
             }
-            ["X", url, types] => {
-                self.extensions.insert(url, types.split('|').filter(|name| !name.is_empty()).collect());
+            ["X", url, modifier, types, bindings, contexts, parts] => {
+                let parts = parts.split(';').filter(|part| !part.is_empty());
+                let definition = ExtensionDefinition {
+                    is_modifier: modifier == "m",
+                    types: names(types),
+                    bindings: self.bindings(bindings)?,
+                    contexts: names(contexts),
+                    parts: parts.map(|part| self.part(part)).collect::<Result<_, _>>()?,
+                };
+                self.extensions.insert(url, definition);
             }
             ["K", url, case, ref codes @ ..] => {
-                let codes = codes.iter().copied().collect();
-                self.code_systems.insert(url, CodeSystem { codes, case_sensitive: case == "s" });
+                let (pairs, []) = codes.as_chunks() else { return Err("a code without its name") };
+                let names = pairs.iter().map(|&[code, name]| (code, name)).collect();
+                self.code_systems.insert(url, CodeSystem::new(names, case == "s"));
             }
             _ if line.starts_with("fhir\t") || line.starts_with('#') => {}
             _ => return Err("an unknown kind of line"),
@@ -121,6 +130,21 @@ impl Table {
             .collect()
     }
 
+    /// `name:min:max:types:bindings`
+    fn part(&self, part: &'static str) -> Result<ExtensionPart, Reason> {
+        let columns: Vec<&'static str> = part.split(':').collect();
+        let [name, min, max, types, bindings] = *columns.as_slice() else {
+            return Err("a part of an extension");
+        };
+        Ok(ExtensionPart {
+            name,
+            min: min.parse().map_err(|_| "a minimum")?,
+            max: if max == "*" { None } else { Some(max.parse().map_err(|_| "a maximum")?) },
+            types: names(types),
+            bindings: self.bindings(&bindings.replace('=', ":"))?,
+        })
+    }
+
     fn bindings(&self, bindings: &str) -> Result<Vec<(Strength, u16)>, Reason> {
         let one = |binding: &str| {
             let (strength, set) = binding.split_once(':')?;
@@ -135,6 +159,11 @@ impl Table {
         };
         bindings.split(',').filter(|text| !text.is_empty()).map(|text| one(text).ok_or("a binding")).collect()
     }
+}
+
+/// `a|b`
+fn names(text: &'static str) -> Vec<&'static str> {
+    text.split('|').filter(|name| !name.is_empty()).collect()
 }
 
 fn content(how: &str) -> Result<Content, Reason> {

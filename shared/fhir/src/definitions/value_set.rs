@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::NameHasher;
+use super::{NameHasher, TableMap};
 use std::hash::BuildHasherDefault;
 
 /// How strictly an element is bound to a value set.
@@ -39,17 +39,28 @@ pub(crate) enum Content {
     Unknown,
 }
 
-/// All codes of one code system.
+/// All codes of one code system with their names.
 #[derive(Debug)]
 pub(crate) struct CodeSystem {
-    pub(crate) codes: Codes,
-    pub(crate) case_sensitive: bool,
+    names: TableMap<&'static str, &'static str>,
+    /// For a system whose case does not count: the codes in lower case.
+    folded: TableMap<String, &'static str>,
 }
 
 impl CodeSystem {
-    pub(crate) fn has(&self, code: &str) -> bool {
-        self.codes.contains(code)
-            || (!self.case_sensitive && self.codes.iter().any(|known| known.eq_ignore_ascii_case(code)))
+    pub(crate) fn new(names: TableMap<&'static str, &'static str>, case_sensitive: bool) -> Self {
+        let folded = if case_sensitive {
+            TableMap::default()
+        } else {
+            names.iter().map(|(code, name)| (code.to_ascii_lowercase(), *name)).collect()
+        };
+        Self { names, folded }
+    }
+
+    /// The name of a code (empty where it has none); None if the system has no such code.
+    pub(crate) fn name_of(&self, code: &str) -> Option<&'static str> {
+        let folded = || self.folded.get(code.to_ascii_lowercase().as_str());
+        self.names.get(code).or_else(folded).copied()
     }
 }
 

@@ -7,36 +7,38 @@ use crate::json::{Kind, Value};
 use crate::{ErrorCode, IssueType, Severity};
 
 impl<'w> Walk<'w> {
-    fn bound(&self, typed: Typed<'w>) -> impl Iterator<Item = (Strength, &'w ValueSet)> + use<'w> {
-        let sets = &self.definitions.value_sets;
-        typed
-            .element
-            .bindings
-            .iter()
-            .filter_map(|&(strength, set)| Some((strength, sets.get(usize::from(set))?)))
-    }
-
     /// A code, string or uri.
     pub(super) fn code_bindings(&mut self, typed: Typed<'w>, value: Value<'w>, code: &str, path: &Path<'_>) {
         // Reference.type is looked at together with the reference.
         if typed.owner.native == NativeType::Reference {
             return;
         }
-        for (strength, set) in self.bound(typed) {
-            let name = typed.element.path_name();
-            match set.has_code(code) {
-                Some(true) => {}
-                Some(false) => self.outside(strength, set, name, value, path),
-                None => self.unknown_set(strength, set, name, value, path),
-            }
+        let name = typed.element.path_name();
+        for &(strength, set) in &typed.element.bindings {
+            self.code(strength, set, name, value, code, path);
         }
     }
 
     /// A Coding, CodeableConcept or Quantity.
     pub(super) fn bindings(&mut self, typed: Typed<'w>, value: Value<'w>, path: &Path<'_>) {
-        for (strength, set) in self.bound(typed) {
-            let name = typed.element.path_name();
-            match typed.kind.native {
+        let bindings = &typed.element.bindings;
+        if !bindings.is_empty() {
+            self.bound(bindings, typed.kind.native, typed.element.path_name(), value, path);
+        }
+    }
+
+    /// A value of any type against the value sets that it is bound to.
+    pub(super) fn bound(
+        &mut self,
+        bindings: &[(Strength, u16)],
+        native: NativeType,
+        name: &str,
+        value: Value<'w>,
+        path: &Path<'_>,
+    ) {
+        for &(strength, at) in bindings {
+            let Some(set) = self.definitions.value_sets.get(usize::from(at)) else { continue };
+            match native {
                 NativeType::Coding | NativeType::Quantity => match coding_in(strength, set, value) {
                     Some(Some(true)) => {}
                     Some(Some(false)) => self.outside(strength, set, name, value, path),
@@ -48,8 +50,29 @@ impl<'w> Walk<'w> {
                     }
                 },
                 NativeType::CodeableConcept => self.concept(strength, set, name, value, path),
-                _ => {}
+                _ => {
+                    if let Some(code) = value.as_text() {
+                        self.code(strength, at, name, value, &code, path);
+                    }
+                }
             }
+        }
+    }
+
+    fn code(
+        &mut self,
+        strength: Strength,
+        set: u16,
+        name: &str,
+        value: Value<'w>,
+        code: &str,
+        path: &Path<'_>,
+    ) {
+        let Some(set) = self.definitions.value_sets.get(usize::from(set)) else { return };
+        match set.has_code(code) {
+            Some(true) => {}
+            Some(false) => self.outside(strength, set, name, value, path),
+            None => self.unknown_set(strength, set, name, value, path),
         }
     }
 
@@ -99,7 +122,7 @@ impl<'w> Walk<'w> {
         let codings = value.get("coding").into_iter().flat_map(Value::items).chain([value]);
         codings.filter(|coding| coding.kind() == Kind::Object).any(|coding| {
             let (system, code) = (coding.get_text("system"), coding.get_text("code"));
-            matches!((system, code), (Some(system), Some(code)) if self.definitions.has_code(&system, &code) == Some(true))
+            matches!((system, code), (Some(system), Some(code)) if self.definitions.code_system(&system).is_some_and(|known| known.name_of(&code).is_some()))
         })
     }
 

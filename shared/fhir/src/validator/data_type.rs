@@ -1,4 +1,4 @@
-//! Rules of single data types: Attachment, Coding, Extension, Identifier.
+//! Rules of single data types: Attachment, Coding, Identifier.
 
 use super::element::Typed;
 use super::{Path, Scope, Walk};
@@ -16,7 +16,7 @@ impl<'w> Walk<'w> {
         scope: &Scope<'_, 'w>,
     ) {
         match typed.kind.native {
-            NativeType::Extension => self.extension(typed, value, path),
+            NativeType::Extension => self.extension(typed, value, path, scope),
             NativeType::Attachment => self.attachment(value, path),
             NativeType::Identifier => {
                 self.absolute_system(value, path);
@@ -31,71 +31,6 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn extension(&mut self, typed: Typed<'w>, extension: Value<'w>, path: &Path<'_>) {
-        let nested = extension.get("extension").is_some();
-        let valued = extension.members().any(|(key, _)| {
-            let name = key.text();
-            name.strip_prefix('_').unwrap_or(&name).starts_with("value")
-        });
-        if nested == valued {
-            let message = "An extension has either a value[x] or nested extensions, not both and not neither";
-            self.broken(extension, path, "ext-1", ErrorCode::Extension, message);
-        }
-        // Inside a complex extension the parts have names; outside, the url names a definition.
-        let is_part = typed.owner.native == NativeType::Extension;
-        if let Some(url) = extension.get("url").filter(|url| url.is_text())
-            && !is_part
-            && !is_absolute(&url.text())
-        {
-            let message =
-                "The url of an extension is absolute: it names the definition of the extension.".to_owned();
-            self.error(url, &path.member("url"), IssueType::Extension, ErrorCode::Extension, message);
-        }
-        if let Some(url) = extension.get_text("url")
-            && !is_part
-            && url.starts_with("http://hl7.org/fhir/StructureDefinition/")
-        {
-            self.known_extension(typed, &url, extension, path);
-        }
-        if typed.element.name() == "modifierExtension" {
-            let message =
-                "A modifier extension changes the meaning of what it stands in; it must be understood \
-                           before the element is used."
-                    .to_owned();
-            self.warn(extension, path, IssueType::Extension, ErrorCode::Extension, message);
-        }
-    }
-
-    /// An extension of HL7's own has a value of its types, or parts.
-    fn known_extension(&mut self, typed: Typed<'w>, url: &str, extension: Value<'w>, path: &Path<'_>) {
-        let Some(types) = self.definitions.extension_types(url) else {
-            let message = "FHIR R4 has no extension of HL7 with this url.".to_owned();
-            self.warn(extension, path, IssueType::Extension, ErrorCode::Extension, message);
-            return;
-        };
-        let found = extension.members().find_map(|(key, _)| {
-            let name = key.text();
-            let field = typed.kind.field(name.strip_prefix('_').unwrap_or(&name))?;
-            field.element.is_choice().then(|| field.element_type.name())
-        });
-        let Some(found) = found else {
-            if !types.is_empty() && extension.get("extension").is_some() {
-                let message =
-                    format!("This extension of HL7 has a value of type {}, not parts.", types.join(" or "));
-                self.error(extension, path, IssueType::Extension, ErrorCode::Extension, message);
-            }
-            return;
-        };
-        if !types.contains(&found) {
-            let message = if types.is_empty() {
-                "This extension of HL7 is made of parts, it has no value of its own.".to_owned()
-            } else {
-                format!("The value of this extension of HL7 is of type {}.", types.join(" or "))
-            };
-            self.error(extension, path, IssueType::Extension, ErrorCode::Extension, message);
-        }
-    }
-
     fn coding(&mut self, coding: Value<'w>, path: &Path<'_>) {
         let Some(code) = coding.get("code").filter(|code| code.is_text()) else { return };
         let Some(system) = coding.get_text("system") else {
@@ -106,13 +41,14 @@ impl<'w> Walk<'w> {
             return;
         };
         let text = code.text();
-        let message = if self.definitions.has_code(&system, &text) == Some(false) {
-            "The code system has no such code."
-        } else if system == "http://loinc.org" && !is_loinc(&text) {
-            "A LOINC code is a number, a hyphen and the right check digit, such as 2160-0."
-        } else {
-            return;
-        };
+        let message =
+            if self.definitions.code_system(&system).is_some_and(|known| known.name_of(&text).is_none()) {
+                "The code system has no such code."
+            } else if system == "http://loinc.org" && !is_loinc(&text) {
+                "A LOINC code is a number, a hyphen and the right check digit, such as 2160-0."
+            } else {
+                return;
+            };
         let at = path.member("code");
         self.warn(code, &at, IssueType::CodeInvalid, ErrorCode::Terminology, message.to_owned());
     }

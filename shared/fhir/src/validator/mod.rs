@@ -5,6 +5,7 @@ mod bundle;
 mod contained;
 mod data_type;
 mod element;
+mod extension;
 mod path;
 mod primitive;
 mod reference;

@@ -32,6 +32,20 @@ impl<'p> Path<'p> {
         Path { parent: Some(self), step: Step::Index(index) }
     }
 
+    /// The names on the way, outermost first, without the places in lists.
+    pub(crate) fn names(&self) -> Vec<&'p str> {
+        let mut names = Vec::new();
+        let mut at = Some(self);
+        while let Some(path) = at {
+            if let Step::Root(name) | Step::Member(name) = path.step {
+                names.push(name);
+            }
+            at = path.parent;
+        }
+        names.reverse();
+        names
+    }
+
     /// The name of the innermost element.
     pub(crate) fn name(&self) -> &'p str {
         match self.step {
