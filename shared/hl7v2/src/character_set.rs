@@ -7,7 +7,7 @@ use encoding_rs::{
     WINDOWS_1252,
 };
 
-use crate::iso_2022;
+use crate::{Delimiters, iso_2022};
 
 /// The character set of a message (HL7 table 0211).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +21,18 @@ enum Kind {
     Ascii,
     Encoding(&'static Encoding),
     Iso2022,
+    /// Known, and not decoded here: only what is ASCII or UTF-8 all the same is accepted.
+    Unsupported,
 }
 
 impl CharacterSet {
+    /// The set that `header`, the line of MSH, declares in MSH-18.
+    pub(crate) fn of_header(header: &[u8], delimiters: &Delimiters) -> Self {
+        let declared = header.split(|b| *b == delimiters.field).nth(17).unwrap_or_default();
+        let separates = |b: &u8| Some(*b) == delimiters.repetition || *b == delimiters.component;
+        Self::declared(declared.split(separates))
+    }
+
     /// The set that the repetitions of MSH-18 declare. Only the first is the default; the others can be
     /// switched to, which matters for the Japanese sets, whose escape sequences stand in the text.
     pub(crate) fn declared<'b>(repetitions: impl Iterator<Item = &'b [u8]>) -> Self {
@@ -55,7 +64,7 @@ impl CharacterSet {
     /// Its name in the WHATWG Encoding Standard, such as `UTF-8` or `windows-1252`.
     pub fn name(&self) -> &'static str {
         match self.0 {
-            Kind::Undeclared | Kind::Ascii => UTF_8.name(),
+            Kind::Undeclared | Kind::Ascii | Kind::Unsupported => UTF_8.name(),
             Kind::Encoding(encoding) => encoding.name(),
             Kind::Iso2022 => "ISO-2022-JP",
         }
@@ -64,6 +73,11 @@ impl CharacterSet {
     /// Whether bytes below U+0020 can be part of the encoding itself.
     pub(crate) fn uses_escape_sequences(&self) -> bool {
         self.0 == Kind::Iso2022
+    }
+
+    /// Whether bytes in it can be read.
+    pub(crate) fn is_supported(&self) -> bool {
+        self.0 != Kind::Unsupported
     }
 
     /// The text of `bytes`, and the set they were found to be in.
@@ -76,7 +90,7 @@ impl CharacterSet {
                 Ok(text) => Ok((Decoded::Borrowed(text), self)),
                 Err(e) => Err(e.valid_up_to()),
             },
-            Kind::Ascii => match str::from_utf8(bytes) {
+            Kind::Ascii | Kind::Unsupported => match str::from_utf8(bytes) {
                 Ok(text) => Ok((Decoded::Borrowed(text), self)),
                 Err(e) => Err(e.valid_up_to()),
             },
@@ -105,12 +119,21 @@ impl CharacterSet {
         }
     }
 
+    /// The text of a header that may be damaged: what cannot be decoded as declared is read as far as it goes.
+    pub(crate) fn header_text(self, bytes: &[u8]) -> String {
+        match self.decode(bytes) {
+            Ok((Decoded::Borrowed(text), _)) => text.to_owned(),
+            Ok((Decoded::Owned { text, .. }, _)) => text,
+            Err(_) => self.decode_escaped(bytes).into_owned(),
+        }
+    }
+
     /// The text of the bytes of a `\X..\` escape; what they mean nothing in becomes U+FFFD.
     pub(crate) fn decode_escaped<'b>(&self, bytes: &'b [u8]) -> Cow<'b, str> {
         let encoding = match self.0 {
             Kind::Encoding(encoding) => encoding,
             Kind::Iso2022 => EUC_JP,
-            Kind::Undeclared | Kind::Ascii => UTF_8,
+            Kind::Undeclared | Kind::Ascii | Kind::Unsupported => UTF_8,
         };
         if encoding == UTF_8 && str::from_utf8(bytes).is_err() {
             // Senders of UTF-8 still write \XE9\ for é.
@@ -124,7 +147,7 @@ impl CharacterSet {
         let encoding = match self.0 {
             Kind::Encoding(encoding) => encoding,
             Kind::Iso2022 => return iso_2022::source_length(bytes, length),
-            Kind::Undeclared | Kind::Ascii => return length.min(bytes.len()),
+            Kind::Undeclared | Kind::Ascii | Kind::Unsupported => return length.min(bytes.len()),
         };
         let mut decoder = encoding.new_decoder_without_bom_handling();
         let (mut written, mut start) = (0, 0);
@@ -192,14 +215,12 @@ fn decode_with(encoding: &'static Encoding, line: &[u8], out: &mut String) -> Re
 
 /// Table 0211 with the spellings found in feeds; DICOM's `ISO IR 100` family included.
 fn named(name: &[u8]) -> Option<Kind> {
-    let key: String = name
-        .iter()
-        .filter(|b| b.is_ascii_alphanumeric())
-        .map(|b| char::from(b.to_ascii_uppercase()))
-        .take(40)
-        .collect();
+    let mut key = [0; 40];
+    let letters = name.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_uppercase);
+    let length = key.iter_mut().zip(letters).map(|(slot, letter)| *slot = letter).count();
+    let key = str::from_utf8(&key[..length]).unwrap_or_default();
     let latin = |number: &str| Encoding::for_label(format!("iso-8859-{number}").as_bytes());
-    let encoding = match key.as_str() {
+    let encoding = match key {
         "" => return None,
         "ASCII" | "USASCII" | "ISOIR6" | "ISO646" => return Some(Kind::Ascii),
         "ISOIR13" | "ISOIR14" | "ISOIR87" | "ISOIR159" | "ISO2022JP" | "JAS2020" => {
@@ -221,8 +242,11 @@ fn named(name: &[u8]) -> Option<Kind> {
         "ISOIR138" => latin("8")?,
         "ISOIR148" => latin("9")?,
         "ISOIR203" => latin("15")?,
+        // Decoded as anything else they would give wrong letters, not an error.
+        "CNS116431992" | "CNS116431986" | "CNS11643" | "EUCTW" | "CP437" | "IBM437" | "CP850" | "IBM850"
+        | "CP852" | "IBM852" | "EBCDIC" => return Some(Kind::Unsupported),
         _ => {
-            let number = key.strip_prefix("ISO").unwrap_or(&key).strip_prefix("8859");
+            let number = key.strip_prefix("ISO").unwrap_or(key).strip_prefix("8859");
             let label = || Encoding::for_label(name.trim_ascii());
             number.filter(|n| n.bytes().all(|b| b.is_ascii_digit())).and_then(latin).or_else(label)?
         }

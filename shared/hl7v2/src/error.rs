@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::tape::Content;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $title:literal, $help:literal;)*) => {
         /// What is wrong with the bytes. Codes are stable: they are never renumbered or reused.
@@ -89,9 +91,10 @@ codes! {
     TooManySegments = "HL7-111", "the message has more segments than the limit",
         "A message of so many segments is nearly always a loop at the sender or a file that was sent as \
          one message. Split it or raise the limit.";
-    /// UTF-32, which no feed should use.
-    EncodingUnsupported = "HL7-112", "the message is encoded in UTF-32",
-        "UTF-32 is not accepted. Send UTF-8 and say so in MSH-18 (UNICODE UTF-8).";
+    /// UTF-32, or a set of MSH-18 that is known and not read.
+    EncodingUnsupported = "HL7-112", "the message is in a character set that is not supported",
+        "UTF-32, CNS 11643, EBCDIC and the code pages of DOS are not read, and reading them as something \
+         else would corrupt names and text. Have the sender write UTF-8 and say so in MSH-18 (UNICODE UTF-8).";
     /// A second MSH in one message.
     HeaderRepeated = "HL7-113", "a second MSH segment is inside the message",
         "Two messages were run together, so two patients could be mixed up; nothing of either is used. \
@@ -174,28 +177,19 @@ impl Error {
         Self { code, segment: Some("MSH".to_owned()), segment_index: Some(0), field: Some(field), offset }
     }
 
-    /// The error at `offset`, with segment and field found by reading `bytes` up to there.
-    pub(crate) fn located(code: ErrorCode, bytes: &[u8], separator: u8, offset: usize) -> Self {
-        let before = &bytes[..offset.min(bytes.len())];
-        let mut index = 0;
-        let mut start = 0;
-        for (position, pair) in before.iter().zip(before.iter().skip(1).chain([&0])).enumerate() {
-            let (byte, next) = pair;
-            if matches!(byte, b'\r' | b'\n') {
-                if position > start && !before[start..position].iter().all(u8::is_ascii_whitespace) {
-                    index += 1;
-                }
-                start = position + 1 + usize::from(*byte == b'\r' && *next == b'\n');
-            }
-        }
-        let line = bytes.get(start..).unwrap_or_default();
-        let line = &line[line.iter().take_while(|b| is_leading_noise(**b)).count()..];
+    /// The error at `offset`, with segment and field found by reading `bytes` from `start` up to there.
+    pub(crate) fn located(code: ErrorCode, bytes: &[u8], start: usize, separator: u8, offset: usize) -> Self {
+        let lines = Content::of(bytes, start, separator).lines(start);
+        let before = lines.take_while(|(line, _)| *line <= offset).enumerate();
+        let (index, line) = before.last().map_or((0, start), |(index, (line, _))| (index, line));
+        let line = bytes.get(line..).unwrap_or_default();
         let name = line.get(..3).filter(|name| is_segment_name(name));
-        let separators = before.get(start..).unwrap_or_default().iter().filter(|b| **b == separator).count();
-        let header = name.is_some_and(|n| matches!(n, b"MSH" | b"FHS" | b"BHS"));
+        let read = offset.saturating_sub(bytes.len() - line.len());
+        let separators = line.iter().take(read).filter(|byte| **byte == separator).count();
+        let header = name.is_some_and(|name| matches!(name, b"MSH" | b"FHS" | b"BHS"));
         Self {
             code,
-            segment: name.map(|n| String::from_utf8_lossy(n).into_owned()),
+            segment: name.map(|name| String::from_utf8_lossy(name).into_owned()),
             segment_index: Some(index),
             field: (separators > 0).then_some(separators + usize::from(header)),
             offset,
@@ -203,9 +197,10 @@ impl Error {
     }
 }
 
-/// Bytes that may stand before a segment: a byte order mark, white space, MLLP's start and end blocks.
+/// Bytes that may stand before a segment: a byte order mark, white space, MLLP's start and end blocks, and the
+/// NUL and SUB (Ctrl-Z) that pad old files.
 pub(crate) fn is_leading_noise(byte: u8) -> bool {
-    matches!(byte, 0xEF | 0xBB | 0xBF | 0x0B | 0x1C) || byte.is_ascii_whitespace()
+    matches!(byte, 0xEF | 0xBB | 0xBF | 0x0B | 0x1C | 0x00 | 0x1A) || byte.is_ascii_whitespace()
 }
 
 /// HL7 v2.9, 2.5.2: an upper-case letter, then two upper-case letters or digits.
@@ -251,16 +246,19 @@ mod tests {
 
     #[test]
     fn the_place_is_found() {
-        let bytes = b"MSH|^~\\&|A|B\r\nPID|1||x\r\rPV1|a|b|c";
+        let bytes = b"MSH|^~\\&|A|B\r\nPID|1||x\r\rNTE|1|one\ntwo|y\rPV1|a|b|c";
         let at = |needle: &[u8]| {
             let offset = bytes.windows(needle.len()).position(|w| w == needle).unwrap();
-            let e = Error::located(ErrorCode::ControlCharacter, bytes, b'|', offset);
+            let e = Error::located(ErrorCode::ControlCharacter, bytes, 0, b'|', offset);
             (e.segment.unwrap(), e.segment_index.unwrap(), e.field)
         };
         assert_eq!(at(b"A|B"), ("MSH".into(), 0, Some(3)));
         assert_eq!(at(b"x\r"), ("PID".into(), 1, Some(3)));
-        assert_eq!(at(b"c"), ("PV1".into(), 2, Some(3)));
-        assert_eq!(at(b"PV1"), ("PV1".into(), 2, None));
+        // A line feed inside a value ends no segment.
+        assert_eq!(at(b"wo|y"), ("NTE".into(), 2, Some(2)));
+        assert_eq!(at(b"y\r"), ("NTE".into(), 2, Some(3)));
+        assert_eq!(at(b"c"), ("PV1".into(), 3, Some(3)));
+        assert_eq!(at(b"PV1"), ("PV1".into(), 3, None));
     }
 
     #[test]

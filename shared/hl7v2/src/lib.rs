@@ -29,6 +29,7 @@ pub mod mllp;
 mod path;
 mod segment;
 mod structure;
+mod tape;
 mod writer;
 
 pub use character_set::CharacterSet;
@@ -37,5 +38,4 @@ pub use error::{Error, ErrorCode};
 pub use message::{Limits, Message};
 pub use path::{Path, PathError};
 pub use segment::{Component, Field, Repetition, Segment, Subcomponent};
-pub use structure::structure_of;
 pub use writer::Writer;

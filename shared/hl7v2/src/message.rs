@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::{memchr_iter, memchr2, memrchr};
+use memchr::memchr2;
 
 use crate::character_set::Decoded;
-use crate::error::{is_leading_noise, is_segment_name};
-use crate::{CharacterSet, Delimiters, Error, ErrorCode, Path, PathError, Segment, structure_of};
+use crate::error::is_leading_noise;
+use crate::structure::structure_of;
+use crate::tape::{Content, Fault, Tape, end_of_content};
+use crate::{CharacterSet, Delimiters, Error, ErrorCode, Path, PathError, Segment};
 
 /// Bounds on what is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +37,7 @@ pub struct Message<'a> {
     source: Source,
     pub(crate) delimiters: Delimiters,
     pub(crate) character_set: CharacterSet,
-    pub(crate) segments: Vec<SegmentSpan>,
-    /// Offset in `text` at which each field starts, segment after segment; MSH-1 has no entry.
-    pub(crate) fields: Vec<u32>,
+    pub(crate) tape: Tape,
 }
 
 /// Where the text stands in the bytes that were given.
@@ -49,21 +49,13 @@ struct Source {
     lines: Vec<(usize, usize)>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SegmentSpan {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-    /// Index of the first field in `Message::fields`; the next segment's is the end.
-    pub(crate) fields: u32,
-}
-
 impl<'a> Message<'a> {
     /// Parses one message with the default [`Limits`].
     ///
     /// Accepted although unusual: `\n` or `\r\n` between segments, blank lines, white space, a byte order
     /// mark or MLLP's frame bytes around the message, line feeds inside a value when segments end in `\r`,
     /// missing encoding characters after the first, an unknown or absent MSH-18 (UTF-8 if the bytes are, else
-    /// Windows-1252), an absent MSH-12, and any Z-segment.
+    /// Windows-1252), an absent MSH-12, NUL or Ctrl-Z after the last segment, and any Z-segment.
     ///
     /// # Errors
     /// [`Error`] with one of the codes `HL7-100` to `HL7-114`.
@@ -89,20 +81,22 @@ impl<'a> Message<'a> {
         let start = bytes.iter().take_while(|b| is_leading_noise(**b)).count();
         let header = header(&bytes[start..], start)?;
         let delimiters = Delimiters::read(header, start)?;
-        let declared = header.split(|b| *b == delimiters.field).nth(17).unwrap_or_default();
-        let repetition = delimiters.repetition;
-        let character_set =
-            CharacterSet::declared(declared.split(|b| Some(*b) == repetition || *b == delimiters.component));
+        let character_set = CharacterSet::of_header(header, &delimiters);
         refuse_control_characters(bytes, start, delimiters.field, character_set.uses_escape_sequences())?;
-        let (decoded, character_set) = character_set.decode(&bytes[start..]).map_err(|at| {
-            Error::located(ErrorCode::CharacterSetMismatch, bytes, delimiters.field, start + at)
-        })?;
+        let undecodable = if character_set.is_supported() {
+            ErrorCode::CharacterSetMismatch
+        } else {
+            ErrorCode::EncodingUnsupported
+        };
+        let (decoded, character_set) = character_set
+            .decode(&bytes[start..])
+            .map_err(|at| Error::located(undecodable, bytes, start, delimiters.field, start + at))?;
         let (text, lines) = match decoded {
             Decoded::Borrowed(text) => (Cow::Borrowed(text), Vec::new()),
             Decoded::Owned { text, lines } => (Cow::Owned(text), lines),
         };
         let source = Source { base: start, lines };
-        Self::tape(bytes, text, source, 0, delimiters, character_set, limits)
+        Self::read(bytes, text, source, 0, delimiters, character_set, limits)
     }
 
     fn parse_utf16(
@@ -127,11 +121,11 @@ impl<'a> Message<'a> {
             .map_err(in_source)?;
         refuse_control_characters(text.as_bytes(), start, delimiters.field, false).map_err(in_source)?;
         let source = Source { base: mark, lines: vec![(0, 0)] };
-        Self::tape(bytes, Cow::Owned(text), source, start, delimiters, character_set, limits)
+        Self::read(bytes, Cow::Owned(text), source, start, delimiters, character_set, limits)
     }
 
     /// Finds the segments and fields of `text` from `start` on.
-    fn tape(
+    fn read(
         raw: &'a [u8],
         text: Cow<'a, str>,
         source: Source,
@@ -140,54 +134,23 @@ impl<'a> Message<'a> {
         character_set: CharacterSet,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let mut message =
-            Self { raw, text, source, delimiters, character_set, segments: Vec::new(), fields: Vec::new() };
-        message.find_segments(start, limits)?;
+        let mut message = Self { raw, text, source, delimiters, character_set, tape: Tape::default() };
+        match Tape::read(message.text.as_bytes(), start, delimiters.field, limits.segments) {
+            Ok(tape) => message.tape = tape,
+            Err(fault) => return Err(message.misplaced(fault, start)),
+        }
         message.check_header()?;
         Ok(message)
     }
 
-    fn find_segments(&mut self, start: usize, limits: &Limits) -> Result<(), Error> {
-        let bytes = self.text.as_bytes();
-        let separator = self.delimiters.field;
-        let end = end_of_content(bytes, start);
-        let bytes = &bytes[..end];
-        let returns = memrchr(b'\r', &bytes[start..]).is_some();
-        let mut segments = Vec::with_capacity(16);
-        let mut fields = Vec::with_capacity(bytes.len() / 8);
-        let mut at = start;
-        while at < bytes.len() {
-            let line_end = end_of_segment(bytes, at, separator, returns);
-            let line = &bytes[at..line_end];
-            if line.trim_ascii().is_empty() {
-                at = line_end + 1;
-                continue;
-            }
-            let error = |code| Error {
-                segment_index: Some(segments.len()),
-                offset: self.source_offset(at),
-                ..Error::new(code, 0)
-            };
-            if segments.len() == limits.segments {
-                return Err(error(ErrorCode::TooManySegments));
-            }
-            if !starts_segment(line, separator) {
-                return Err(error(ErrorCode::SegmentNameInvalid));
-            }
-            if !segments.is_empty() && line.starts_with(b"MSH") {
-                return Err(Error { segment: Some("MSH".to_owned()), ..error(ErrorCode::HeaderRepeated) });
-            }
-            segments.push(SegmentSpan {
-                start: offset32(at),
-                end: offset32(line_end),
-                fields: offset32(fields.len()),
-            });
-            fields.extend(memchr_iter(separator, line).map(|separator| offset32(at + separator + 1)));
-            at = line_end + 1;
+    /// The error for a line that cannot stand where it stands.
+    fn misplaced(&self, fault: Fault, start: usize) -> Error {
+        let lines = Content::of(self.text.as_bytes(), start, self.delimiters.field).lines(start);
+        Error {
+            segment: (fault.code == ErrorCode::HeaderRepeated).then(|| "MSH".to_owned()),
+            segment_index: Some(lines.take_while(|(line, _)| *line < fault.at).count()),
+            ..Error::new(fault.code, self.source_offset(fault.at))
         }
-        self.segments = segments;
-        self.fields = fields;
-        Ok(())
     }
 
     fn check_header(&self) -> Result<(), Error> {
@@ -204,11 +167,14 @@ impl<'a> Message<'a> {
         if header.field(10).text().trim().is_empty() {
             return Err(error(ErrorCode::ControlIdMissing, 10));
         }
-        if self.segments.len() < 2 {
+        if self.segment_count() < 2 {
             return Err(Error {
                 segment_index: Some(0),
                 segment: Some("MSH".to_owned()),
-                ..Error::new(ErrorCode::SegmentsMissing, self.source_offset(self.segments[0].end as usize))
+                ..Error::new(
+                    ErrorCode::SegmentsMissing,
+                    self.source_offset(self.tape.segments[0].end as usize),
+                )
             });
         }
         Ok(())
@@ -227,27 +193,29 @@ impl<'a> Message<'a> {
 
     /// The segments in their order, MSH first.
     pub fn segments(&self) -> impl ExactSizeIterator<Item = Segment<'_>> + DoubleEndedIterator {
-        (0..self.segments.len()).map(|index| Segment::new(self, index))
+        (0..self.tape.segments.len()).map(|index| Segment::new(self, index))
     }
 
     /// How many segments there are; at least two.
     pub fn segment_count(&self) -> usize {
-        self.segments.len()
+        self.tape.segments.len()
     }
 
     /// The segment at `index`, from 0.
     pub fn segment_at(&self, index: usize) -> Option<Segment<'_>> {
-        (index < self.segments.len()).then(|| Segment::new(self, index))
+        (index < self.tape.segments.len()).then(|| Segment::new(self, index))
     }
 
     /// The first segment of that name.
     pub fn segment(&self, name: &str) -> Option<Segment<'_>> {
-        self.segments().find(|segment| segment.name() == name)
+        self.all(name).next()
     }
 
     /// All segments of that name, in their order.
-    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = Segment<'s>> {
-        self.segments().filter(move |segment| segment.name() == name)
+    pub fn all<'s>(&'s self, name: &str) -> impl Iterator<Item = Segment<'s>> + use<'s> {
+        let name = <[u8; 3]>::try_from(name.as_bytes()).unwrap_or_default();
+        let spans = self.tape.segments.iter().enumerate().filter(move |(_, span)| span.name == name);
+        spans.map(|(index, _)| Segment::new(self, index))
     }
 
     fn header_text(&self, field: usize, component: usize) -> Cow<'_, str> {
@@ -339,7 +307,7 @@ impl<'a> Message<'a> {
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
-            .field("segments", &self.segments.len())
+            .field("segments", &self.tape.segments.len())
             .field("bytes", &self.raw.len())
             .finish()
     }
@@ -367,41 +335,6 @@ fn header(bytes: &[u8], offset: usize) -> Result<&[u8], Error> {
     Err(Error::new(code, offset))
 }
 
-/// What is after it: line ends and the end of a frame.
-fn end_of_content(bytes: &[u8], start: usize) -> usize {
-    bytes.iter().rposition(|b| !matches!(b, b'\r' | b'\n' | 0x1C)).map_or(start, |at| at + 1)
-}
-
-/// Offsets fit: the message has at most 1 GiB, and its text at most three times that.
-fn offset32(offset: usize) -> u32 {
-    u32::try_from(offset).unwrap_or(u32::MAX)
-}
-
-fn starts_segment(line: &[u8], separator: u8) -> bool {
-    line.get(..3).is_some_and(is_segment_name) && line.get(3).is_none_or(|b| *b == separator)
-}
-
-/// Where the segment that starts at `at` ends. Where segments end in `\r`, a `\n` that no segment follows is
-/// content.
-fn end_of_segment(bytes: &[u8], at: usize, separator: u8, returns: bool) -> usize {
-    let mut from = at;
-    while let Some(found) = memchr2(b'\r', b'\n', &bytes[from..]) {
-        let end = from + found;
-        let next = &bytes[end + 1..];
-        let content = returns
-            && bytes[end] == b'\n'
-            && end > at
-            && !next.is_empty()
-            && !matches!(next[0], b'\r' | b'\n')
-            && !(starts_segment(&next[..next.len().min(4)], separator));
-        if !content {
-            return end;
-        }
-        from = end + 1;
-    }
-    bytes.len()
-}
-
 /// Tab, form feed, `\r` and `\n` may occur; frame bytes may surround the message.
 fn refuse_control_characters(bytes: &[u8], start: usize, separator: u8, escapes: bool) -> Result<(), Error> {
     let refused = |b: u8| {
@@ -418,7 +351,7 @@ fn refuse_control_characters(bytes: &[u8], start: usize, separator: u8, escapes:
             && let Some(at) = chunk.iter().position(|b| refused(*b))
         {
             let offset = start + index * 4096 + at;
-            return Err(Error::located(ErrorCode::ControlCharacter, bytes, separator, offset));
+            return Err(Error::located(ErrorCode::ControlCharacter, bytes, start, separator, offset));
         }
     }
     Ok(())

@@ -39,7 +39,7 @@ impl PathError {
 impl Path {
     /// The decoded value there; `None` where nothing is valued.
     pub fn find<'s>(&self, message: &'s Message<'_>) -> Option<Cow<'s, str>> {
-        let segment = message.segments().filter(|s| s.name() == self.segment).nth(self.occurrence - 1)?;
+        let segment = message.all(&self.segment).nth(self.occurrence - 1)?;
         let value = segment
             .field(self.field)
             .repetition(self.repetition)

@@ -9,6 +9,7 @@ use std::fmt;
 
 use memchr::{memchr, memchr_iter};
 
+use crate::tape::Tape;
 use crate::{Message, escape};
 
 /// A segment.
@@ -20,24 +21,26 @@ pub struct Segment<'s> {
 
 impl<'s> Segment<'s> {
     pub(crate) fn new(message: &'s Message<'s>, index: usize) -> Self {
-        debug_assert!(index < message.segments.len());
+        debug_assert!(index < message.segment_count());
         Self { message, index }
     }
 
     fn bounds(&self) -> (usize, usize) {
-        self.message.segments.get(self.index).map_or((0, 0), |s| (s.start as usize, s.end as usize))
+        let span = self.message.tape.segments.get(self.index);
+        span.map_or((0, 0), |span| (span.start as usize, span.end as usize))
     }
 
     fn fields(&self) -> &'s [u32] {
-        let first = self.message.segments.get(self.index).map_or(0, |s| s.fields as usize);
-        let fields = &self.message.fields;
-        let end = self.message.segments.get(self.index + 1).map_or(fields.len(), |s| s.fields as usize);
+        let Tape { segments, fields } = &self.message.tape;
+        let first = segments.get(self.index).map_or(0, |span| span.fields as usize);
+        let end = segments.get(self.index + 1).map_or(fields.len(), |span| span.fields as usize);
         fields.get(first..end).unwrap_or_default()
     }
 
     /// Headers count their first separator as field 1.
     fn is_header(&self) -> bool {
-        matches!(self.name(), "MSH" | "FHS" | "BHS")
+        let span = self.message.tape.segments.get(self.index);
+        span.is_some_and(|span| matches!(&span.name, b"MSH" | b"FHS" | b"BHS"))
     }
 
     /// The name, such as `PID`.
@@ -140,6 +143,13 @@ macro_rules! value {
             /// Whether it is the null value `""`: the sender has deleted what was there.
             pub fn is_null(&self) -> bool {
                 self.text == "\"\""
+            }
+
+            /// Whether the sender cut it off at its end, by the truncation character that MSH-2 declares
+            /// (2.5.5.2); `text()` keeps that character. One that belongs to the value is escaped (`\P\`).
+            pub fn is_truncated(&self) -> bool {
+                let last = self.text.bytes().next_back().filter(|_| !self.literal);
+                last.is_some() && last == self.message.delimiters.truncation
             }
 
             /// As it stands, in UTF-8, escapes and delimiters included.
