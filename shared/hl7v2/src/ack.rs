@@ -1,6 +1,7 @@
 //! Acknowledgements (HL7 v2.9, 2.9.2 and 2.9.3): ACK and NAK in original and enhanced mode.
 
 use crate::error::is_leading_noise;
+use crate::tape::Content;
 use crate::{CharacterSet, Delimiters, Error, ErrorCode, Writer};
 
 /// MSA-1 (HL7 table 0008).
@@ -63,12 +64,12 @@ impl Condition {
         }
     }
 
-    fn read(field: &[u8]) -> Option<Self> {
-        Some(match field.trim_ascii() {
-            b"AL" => Self::Always,
-            b"NE" => Self::Never,
-            b"ER" => Self::OnError,
-            b"SU" => Self::OnSuccess,
+    fn read(field: &str) -> Option<Self> {
+        Some(match field.trim() {
+            "AL" => Self::Always,
+            "NE" => Self::Never,
+            "ER" => Self::OnError,
+            "SU" => Self::OnSuccess,
             _ => return None,
         })
     }
@@ -102,53 +103,73 @@ impl Mode {
     }
 
     /// What a receiver that stores and forwards answers at once: AA or AE in original mode, CA or CE in
-    /// enhanced mode; `None` where the sender wants no answer to this outcome.
+    /// enhanced mode, and AA or AE to a sender in enhanced mode that waits for an application acknowledgement
+    /// alone, because storing is all that this application does; `None` where the sender wants no answer to
+    /// this outcome.
     pub fn accept_code(self, success: bool) -> Option<AckCode> {
+        let application = if success { AckCode::AA } else { AckCode::AE };
         match self {
-            Self::Original => Some(if success { AckCode::AA } else { AckCode::AE }),
-            Self::Enhanced { accept, .. } => {
-                accept.wants(success).then_some(if success { AckCode::CA } else { AckCode::CE })
+            Self::Original => Some(application),
+            Self::Enhanced { accept, .. } if accept.wants(success) => {
+                Some(if success { AckCode::CA } else { AckCode::CE })
             }
+            Self::Enhanced { accept: Condition::Never, application: wanted } => {
+                wanted.wants(success).then_some(application)
+            }
+            Self::Enhanced { .. } => None,
         }
     }
 }
 
 /// Longest field that is copied from a header that may be anything.
 const MAX_COPIED: usize = 250;
+/// Bytes of a message that are read for its header where its line ends are not known.
+const MAX_HEADER: usize = 8192;
 
 /// A header read as far as it goes.
-struct Header<'h> {
+struct Header {
     delimiters: Delimiters,
-    fields: Vec<&'h [u8]>,
+    /// Where MSH stands in the bytes.
+    start: usize,
+    fields: Vec<String>,
 }
 
-impl<'h> Header<'h> {
-    fn read(bytes: &'h [u8]) -> Self {
+impl Header {
+    fn read(bytes: &[u8]) -> Self {
+        Self::find(bytes)
+            // An acknowledgement without an escape character could not carry any text.
+            .filter(|header| header.delimiters.escape.is_some() && header.delimiters.repetition.is_some())
+            .unwrap_or_else(|| Self { delimiters: Delimiters::default(), start: 0, fields: Vec::new() })
+    }
+
+    fn find(bytes: &[u8]) -> Option<Self> {
+        if let Some((set, mark)) = CharacterSet::utf16(bytes) {
+            let text = set.header_text(bytes.get(mark..(mark + MAX_HEADER).min(bytes.len()))?);
+            return Self::of_line(text.trim_start().lines().next()?, mark);
+        }
         let start = bytes.iter().take_while(|b| is_leading_noise(**b)).count();
         let bytes = &bytes[start..];
-        let none = Self { delimiters: Delimiters::default(), fields: Vec::new() };
-        if !bytes.starts_with(b"MSH") {
-            return none;
-        }
-        let end = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
-        let Ok(delimiters) = Delimiters::read(&bytes[..end], 0) else { return none };
-        // An acknowledgement without an escape character could not carry any text.
-        let usable = delimiters.escape.is_some() && delimiters.repetition.is_some();
-        let fields = bytes[4..end].split(|b| *b == delimiters.field).take(20).collect();
-        if usable { Self { delimiters, fields } } else { none }
+        let line = &bytes[..memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len())];
+        let delimiters = Delimiters::read(line, 0).ok()?;
+        Self::of_line(&CharacterSet::of_header(line, &delimiters).header_text(line), start)
+    }
+
+    fn of_line(line: &str, start: usize) -> Option<Self> {
+        let line = line.split('\r').next().filter(|line| line.starts_with("MSH"))?;
+        let delimiters = Delimiters::read(line.as_bytes(), 0).ok()?;
+        let fields = line[4..].split(char::from(delimiters.field)).take(20);
+        Some(Self { delimiters, start, fields: fields.map(str::to_owned).collect() })
     }
 
     /// MSH-`n`; `n` from 2.
-    fn field(&self, n: usize) -> &'h [u8] {
-        n.checked_sub(2).and_then(|at| self.fields.get(at).copied()).unwrap_or_default()
+    fn field(&self, n: usize) -> &str {
+        n.checked_sub(2).and_then(|at| self.fields.get(at)).map_or("", String::as_str)
     }
 
     /// MSH-`n` as text that can stand in another header.
     fn copied(&self, n: usize) -> String {
-        let bytes = self.field(n);
-        let bytes = bytes.get(..MAX_COPIED).unwrap_or(bytes);
-        let text = String::from_utf8_lossy(bytes);
-        text.chars().filter(|c| !c.is_control() && *c != char::REPLACEMENT_CHARACTER).collect()
+        let printable = |c: &char| !c.is_control() && *c != char::REPLACEMENT_CHARACTER;
+        self.field(n).chars().take(MAX_COPIED).filter(printable).collect()
     }
 }
 
@@ -168,7 +189,7 @@ pub fn reply(
 ) -> Vec<u8> {
     let header = Header::read(original);
     let version = Some(header.copied(12)).filter(|v| v.starts_with("2.")).unwrap_or_else(|| "2.5".to_owned());
-    let number = version_number(&version, &header.delimiters);
+    let release = release(&version, &header.delimiters);
     let component = char::from(header.delimiters.component);
     let event = header.copied(9).split(component).nth(1).unwrap_or_default().to_owned();
     let processing = Some(header.copied(11)).filter(|p| !p.is_empty()).unwrap_or_else(|| "P".to_owned());
@@ -178,7 +199,8 @@ pub fn reply(
         writer.raw(&header.copied(field));
     }
     writer.text(timestamp).skip(1);
-    let structure = if number >= 23 { "ACK" } else { "" };
+    // MSH-9.3 came with 2.3.1.
+    let structure = if release >= (3, 1) { "ACK" } else { "" };
     match event.as_str() {
         "" => writer.raw("ACK"),
         event => writer.raw(&format!("ACK{component}{event}{}", suffix(structure, component))),
@@ -196,18 +218,18 @@ pub fn reply(
     writer.segment("MSA").text(code.as_str()).raw(&header.copied(10));
     // Before v2.5 nothing else has room for the place in bytes, and MSA-3 holds 80 characters.
     match error {
-        Some(error) if number < 25 => {
+        Some(error) if release < (5, 0) => {
             writer.text(&format!("{} at byte {}: {}", error.code.code(), error.offset, error.code.title()));
         }
-        _ if number < 27 => {
+        _ if release < (7, 0) => {
             writer.text(text.unwrap_or_default());
         }
         _ => {}
     }
     if let Some(error) = error {
-        let sequence = sequence_of(error, original);
-        write_error(&mut writer, &header.delimiters, number, error, &sequence, text);
-    } else if let Some(text) = text.filter(|_| !code.is_positive() && number >= 25) {
+        let sequence = sequence_of(error, original, &header);
+        write_error(&mut writer, &header.delimiters, release, error, &sequence, text);
+    } else if let Some(text) = text.filter(|_| !code.is_positive() && release >= (5, 0)) {
         writer.segment("ERR").skip(2).components(&["207", "Application internal error", "HL70357"]);
         writer.raw("E").skip(3).text(text);
     }
@@ -222,26 +244,26 @@ fn is_ascii_compatible(declared: &str) -> bool {
     CharacterSet::declared([declared.as_bytes()].into_iter()).name() != "ISO-2022-JP"
 }
 
-/// `2.5.1` as 25.
-fn version_number(version: &str, delimiters: &Delimiters) -> u32 {
+/// `2.5.1` as (5, 1); what is no version counts as 2.5.
+fn release(version: &str, delimiters: &Delimiters) -> (u32, u32) {
     let version = version.split(char::from(delimiters.component)).next().unwrap_or_default();
-    let minor = version.split('.').nth(1).and_then(|minor| minor.trim().parse::<u32>().ok());
-    20 + minor.unwrap_or(5).min(79)
+    let mut numbers = version.split('.').skip(1).map(|number| number.trim().parse::<u32>().ok());
+    let minor = numbers.next().flatten();
+    (minor.unwrap_or(5), numbers.next().flatten().unwrap_or(0))
 }
 
 /// ERL-2: which of the segments of that name it is, from 1.
-fn sequence_of(error: &Error, original: &[u8]) -> String {
+fn sequence_of(error: &Error, original: &[u8], header: &Header) -> String {
     let (Some(name), Some(index)) = (&error.segment, error.segment_index) else { return String::new() };
-    let lines = original.split(|b| matches!(b, b'\r' | b'\n')).filter(|line| !line.trim_ascii().is_empty());
-    let named = lines.take(index + 1).skip(1).filter(|line| line.starts_with(name.as_bytes())).count();
-    // The first line may have bytes before its name.
-    (named + usize::from(name == "MSH")).max(1).to_string()
+    let lines = Content::of(original, header.start, header.delimiters.field).lines(header.start);
+    let named = lines.take(index + 1).filter(|(start, _)| original[*start..].starts_with(name.as_bytes()));
+    named.count().max(1).to_string()
 }
 
 fn write_error(
     writer: &mut Writer,
     delimiters: &Delimiters,
-    version: u32,
+    release: (u32, u32),
     error: &Error,
     sequence: &str,
     text: Option<&str>,
@@ -250,7 +272,7 @@ fn write_error(
     let field = error.field.map_or(String::new(), |field| field.to_string());
     let (condition, meaning) = condition(error.code);
     writer.segment("ERR");
-    if version < 25 {
+    if release < (5, 0) {
         let subcomponent = char::from(delimiters.subcomponent.unwrap_or(b' '));
         let coded = format!("{condition}{subcomponent}{meaning}{subcomponent}HL70357");
         let component = char::from(delimiters.component);
@@ -340,6 +362,60 @@ mod tests {
     }
 
     #[test]
+    fn segments_are_counted_as_the_parser_counts_them() {
+        let bad = ORIGINAL.replace("PID|1||SECRET", "OBX|1|TX|a||one\nOBX is no segment\nPID\rOBX|2|\x01");
+        let error = Message::parse(bad.as_bytes()).unwrap_err();
+        let nak = reply(bad.as_bytes(), AckCode::AE, Some(&error), None, "A2", "2024");
+        assert!(lines(&nak)[2].starts_with("ERR||OBX^2^2|102^"), "{}", lines(&nak)[2]);
+        let padded = format!("\r\n\x0B{ORIGINAL}MSH|x\r");
+        let error = Message::parse(padded.as_bytes()).unwrap_err();
+        let nak = reply(padded.as_bytes(), AckCode::AE, Some(&error), None, "A2", "2024");
+        assert!(lines(&nak)[2].starts_with("ERR||MSH^2|100^"), "{}", lines(&nak)[2]);
+    }
+
+    #[test]
+    fn each_version_is_answered_in_its_own_shape() {
+        let bad = |version: &str| {
+            ORIGINAL.replace("|77|", "||").replace("2.5.1|||AL|ER", version).replace("R01^ORU_R01", "R01")
+        };
+        for (version, kind, text, error) in [
+            ("2.1", "ACK^R01", true, "ERR|MSH^1^10^101&"),
+            ("2.2", "ACK^R01", true, "ERR|MSH^1^10^101&"),
+            ("2.3", "ACK^R01", true, "ERR|MSH^1^10^101&"),
+            ("2.3.1", "ACK^R01^ACK", true, "ERR|MSH^1^10^101&"),
+            ("2.4", "ACK^R01^ACK", true, "ERR|MSH^1^10^101&"),
+            ("2.5", "ACK^R01^ACK", true, "ERR||MSH^1^10|101^"),
+            ("2.5.1^DEU", "ACK^R01^ACK", true, "ERR||MSH^1^10|101^"),
+            ("2.6", "ACK^R01^ACK", true, "ERR||MSH^1^10|101^"),
+            ("2.7", "ACK^R01^ACK", false, "ERR||MSH^1^10|101^"),
+            ("2.8.2", "ACK^R01^ACK", false, "ERR||MSH^1^10|101^"),
+            ("2.9", "ACK^R01^ACK", false, "ERR||MSH^1^10|101^"),
+        ] {
+            let bad = bad(version);
+            let error_found = Message::parse(bad.as_bytes()).unwrap_err();
+            let nak = reply(bad.as_bytes(), AckCode::AE, Some(&error_found), Some("why"), "A2", "2024");
+            let lines = lines(&nak);
+            assert!(lines[0].ends_with(&format!("|{kind}|A2|T|{version}")), "{version}: {}", lines[0]);
+            assert_eq!(lines[1].split('|').nth(3).is_some(), text, "{version}: {}", lines[1]);
+            assert!(lines[2].starts_with(error), "{version}: {}", lines[2]);
+        }
+    }
+
+    #[test]
+    fn names_outside_ascii_come_back_whatever_set_they_came_in() {
+        let original = ORIGINAL.replace("NORTH", "KÖLN").replace("AL|ER", "||||UNICODE UTF-8");
+        let latin = original.replace("UNICODE UTF-8", "8859/1");
+        let latin: Vec<u8> = latin.chars().filter_map(|c| u8::try_from(c).ok()).collect();
+        let utf16: Vec<u8> = original.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for original in [original.into_bytes(), latin, utf16] {
+            let ack = reply(&original, AckCode::AA, None, None, "A1", "2024");
+            let ack = Message::parse(&ack).unwrap();
+            let at = |path: &str| ack.query(path).unwrap().unwrap_or_default();
+            assert_eq!([at("MSH-6"), at("MSH-18"), at("MSA-2")], ["KÖLN", "UNICODE UTF-8", "77"]);
+        }
+    }
+
+    #[test]
     fn anything_is_answered_with_something_that_parses() {
         for original in [
             &b""[..],
@@ -366,7 +442,15 @@ mod tests {
         assert_eq!(mode.accept_code(false), Some(AckCode::CE));
         let original = ORIGINAL.replace("|||AL|ER", "");
         assert_eq!(Mode::of(original.as_bytes()).accept_code(false), Some(AckCode::AE));
-        let never = ORIGINAL.replace("AL|ER", "NE|NE");
-        assert_eq!(Mode::of(never.as_bytes()).accept_code(true), None);
+        let answers = |modes: &str| {
+            let mode = Mode::of(ORIGINAL.replace("AL|ER", modes).as_bytes());
+            [true, false].map(|success| mode.accept_code(success).map(AckCode::as_str))
+        };
+        assert_eq!(answers("NE|NE"), [None, None]);
+        assert_eq!(answers("ER|AL"), [None, Some("CE")]);
+        assert_eq!(answers("SU|"), [Some("CA"), None]);
+        // Nothing else would ever come to one who waits for the application alone.
+        assert_eq!(answers("NE|AL"), [Some("AA"), Some("AE")]);
+        assert_eq!(answers("|ER"), [None, Some("AE")]);
     }
 }
