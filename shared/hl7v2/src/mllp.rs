@@ -23,8 +23,8 @@ pub fn encode(message: &[u8]) -> Vec<u8> {
 
 /// Cuts a stream into frames.
 ///
-/// Tolerated: a missing `\r` after the end block, and white space, NUL or empty frames between frames
-/// (keep-alives). Anything else between frames is one error, and the decoder goes on at the next start block.
+/// Tolerated: a missing `\r` after the end block, and white space, NUL, lone start or end blocks and empty frames
+/// between frames (keep-alives). Anything else between frames is one error, and the decoder goes on at the next start block.
 /// Memory is bounded by the limit plus a multiple of what is pushed at once. `Debug` shows sizes, no content.
 pub struct Decoder {
     max_bytes: usize,
@@ -66,9 +66,8 @@ impl Decoder {
     /// Both return how many bytes they took: at least one.
     fn between(&mut self, bytes: &[u8], offset: usize) -> usize {
         let length = memchr(START_BLOCK, bytes).unwrap_or(bytes.len());
-        let keep_alive = |b: &u8| b.is_ascii_whitespace() || *b == 0 || *b == END_BLOCK;
         if self.state == State::Between
-            && let Some(at) = bytes[..length].iter().position(|b| !keep_alive(b))
+            && let Some(at) = bytes[..length].iter().position(|b| !is_keep_alive(*b))
         {
             self.state = State::Skipping;
             self.ready.push_back(Err(Error::new(ErrorCode::BytesOutsideFrame, offset + at)));
@@ -97,12 +96,12 @@ impl Decoder {
         let complete = self.state == State::Inside;
         let frame = std::mem::take(&mut self.frame);
         if bytes[end] == END_BLOCK {
-            if complete && !frame.trim_ascii().is_empty() {
+            if complete && !is_empty(&frame) {
                 self.ready.push_back(Ok(frame));
             }
             self.state = State::Between;
         } else {
-            if complete {
+            if complete && !is_empty(&frame) {
                 self.ready.push_back(Err(Error::new(ErrorCode::FrameUnterminated, offset + end)));
             }
             self.state = State::Inside;
@@ -126,9 +125,18 @@ impl Decoder {
     pub fn finish(&self) -> Result<(), Error> {
         match self.state {
             State::Between | State::Skipping => Ok(()),
+            State::Inside if is_empty(&self.frame) => Ok(()),
             State::Inside | State::Discarding => Err(Error::new(ErrorCode::FrameUnterminated, self.position)),
         }
     }
+}
+
+fn is_keep_alive(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0 || byte == END_BLOCK
+}
+
+fn is_empty(frame: &[u8]) -> bool {
+    frame.iter().all(|byte| is_keep_alive(*byte))
 }
 
 impl fmt::Debug for Decoder {
@@ -172,6 +180,27 @@ mod tests {
         for size in 1..=stream.len() {
             let chunks: Vec<&[u8]> = stream.chunks(size).collect();
             assert_eq!(decode(10, &chunks), (all.to_vec(), true));
+        }
+    }
+
+    #[test]
+    fn keep_alives_of_every_kind_are_no_errors() {
+        for keep_alive in [
+            &b"\0"[..],
+            b"\r\n",
+            b" ",
+            b"\x1C",
+            b"\x1C\r",
+            b"\x0B",
+            b"\x0B\x0B",
+            b"\x0B\x1C\r",
+            b"\x0B\0\r\x1C\r",
+        ] {
+            let stream = [keep_alive, b"\x0Bone\x1C\r", keep_alive, keep_alive].concat();
+            for size in 1..=stream.len() {
+                let chunks: Vec<&[u8]> = stream.chunks(size).collect();
+                assert_eq!(decode(10, &chunks), (vec![ok("one")], true), "{keep_alive:?}");
+            }
         }
     }
 
