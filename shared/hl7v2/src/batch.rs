@@ -13,13 +13,22 @@ use crate::{CharacterSet, Error, ErrorCode};
 /// FTS-1) are checked, and a header without its trailer is an error, because a file that was cut looks like
 /// that.
 pub fn messages(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], Error>> {
-    Messages { bytes, at: 0, file: None, batch: None, stray: false, ended: false }
+    Messages { bytes, at: 0, file: None, batch: None, unmarked: false, stray: false, ended: false }
 }
 
 /// What is open: how many members it has so far.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Open {
     count: u64,
+    /// Of a file: runs of messages outside BHS and BTS, which are optional (2.10.3.1): some senders count each
+    /// as a batch.
+    unmarked: u64,
+}
+
+impl Open {
+    fn is_counted_by(self, declared: u64) -> bool {
+        declared == self.count || declared == self.count + self.unmarked
+    }
 }
 
 struct Messages<'b> {
@@ -27,6 +36,8 @@ struct Messages<'b> {
     at: usize,
     file: Option<Open>,
     batch: Option<Open>,
+    /// The last line was of a message outside BHS and BTS.
+    unmarked: bool,
     /// Lines outside any message were reported already.
     stray: bool,
     ended: bool,
@@ -96,7 +107,7 @@ impl<'b> Messages<'b> {
         let declared = declared.trim_ascii();
         let count = || str::from_utf8(declared).ok()?.parse().ok();
         // The count is optional (2.14.3.1); what is no number is reported as a wrong one.
-        if declared.is_empty() || count() == Some(found.count) {
+        if declared.is_empty() || count().is_some_and(|declared| found.is_counted_by(declared)) {
             return None;
         }
         error(code, Some(1))
@@ -121,15 +132,19 @@ impl<'b> Messages<'b> {
         let (start, end) = self.line(self.at);
         self.at = end + 1;
         let kind = kind(&self.bytes[start..end]);
+        let unmarked = self.unmarked;
         if kind != Line::Other && kind != Line::Blank {
             self.stray = false;
+            self.unmarked = kind == Line::Message && self.batch.is_none();
         }
         let problem = match kind {
             Line::Message => {
                 let message_end = self.end_of_message(start);
                 self.at = message_end;
-                if let Some(batch) = &mut self.batch {
-                    batch.count += 1;
+                match (&mut self.batch, &mut self.file) {
+                    (Some(batch), _) => batch.count += 1,
+                    (None, Some(file)) => file.unmarked += u64::from(!unmarked),
+                    (None, None) => {}
                 }
                 return Some(Ok(&self.bytes[start..message_end]));
             }
@@ -144,14 +159,14 @@ impl<'b> Messages<'b> {
                 Some(Error::new(ErrorCode::BatchTrailerMissing, start))
             }
             Line::FileHeader => {
-                let open = self.file.replace(Open { count: 0 });
+                let open = self.file.replace(Open::default());
                 open.map(|_| Error::new(ErrorCode::FileTrailerMissing, start))
             }
             Line::BatchHeader => {
                 if let Some(file) = &mut self.file {
                     file.count += 1;
                 }
-                let open = self.batch.replace(Open { count: 0 });
+                let open = self.batch.replace(Open::default());
                 open.map(|_| Error::new(ErrorCode::BatchTrailerMissing, start))
             }
             Line::BatchTrailer => {
@@ -232,6 +247,11 @@ mod tests {
         assert_eq!(run(&format!("FHS|^~\\&\rBHS|^~\\&\r{A}FTS|1\r{B}")), [ok(A), Err("HL7-203"), ok(B)],);
         assert_eq!(run(&format!("FHS|^~\\&\r{A}")), [ok(A), Err("HL7-204")]);
         assert_eq!(run(&format!("FHS|^~\\&\rBHS|^~\\&\r{A}BTS|1\rFTS|3\r")), [ok(A), Err("HL7-202")]);
+        // BHS and BTS are optional.
+        for count in ["0", "1", ""] {
+            assert_eq!(run(&format!("FHS|^~\\&\r{A}{B}FTS|{count}\r")), [ok(A), ok(B)], "{count}");
+        }
+        assert_eq!(run(&format!("FHS|^~\\&\r{A}{B}FTS|2\r")), [ok(A), ok(B), Err("HL7-202")]);
         assert_eq!(run(&format!("{A}BTS|1\r")), [ok(A), Err("HL7-205")]);
         assert_eq!(run(&format!("PID|1\rPV1|2\r{A}")), [Err("HL7-206"), ok(A)]);
         // A new file closes the batch of the file before it.
@@ -244,6 +264,15 @@ mod tests {
         let text = [b"BHS|^~\\&\r", A.as_bytes(), b"BTS|\xFF\r"].concat();
         let codes: Vec<_> = messages(&text).filter_map(Result::err).map(|e| e.code.code()).collect();
         assert_eq!(codes, ["HL7-201"]);
+    }
+
+    #[test]
+    fn padding_at_the_end_of_a_file_is_nothing() {
+        for padding in ["\x1A", "\r\n\x1A", "\0\0\0"] {
+            assert_eq!(run(&format!("BHS|^~\\&\r{A}BTS|1\r{padding}")), [ok(A)]);
+            let padded = format!("{A}{padding}");
+            assert_eq!(run(&padded), [ok(&padded)]);
+        }
     }
 
     #[test]

@@ -137,11 +137,12 @@ impl Decoder<'_> {
             return false;
         }
         let repeat = || number.parse().unwrap_or(1).clamp(1, MAX_REPEAT);
-        match name {
-            "br" | "ce" => self.out.push('\n'),
-            "sp" => self.out.extend(std::iter::repeat_n('\n', repeat())),
-            "sk" => self.out.extend(std::iter::repeat_n(' ', repeat())),
-            "in" | "ti" | "fi" | "nf" => {}
+        // Some senders write commands in capitals.
+        match name.as_bytes() {
+            [b'b' | b'B', b'r' | b'R'] | [b'c' | b'C', b'e' | b'E'] => self.out.push('\n'),
+            [b's' | b'S', b'p' | b'P'] => self.out.extend(std::iter::repeat_n('\n', repeat())),
+            [b's' | b'S', b'k' | b'K'] => self.out.extend(std::iter::repeat_n(' ', repeat())),
+            b"in" | b"ti" | b"fi" | b"nf" | b"IN" | b"TI" | b"FI" | b"NF" => {}
             _ => return false,
         }
         true
@@ -231,6 +232,7 @@ mod tests {
         assert_eq!(plain(r"a\F\b\S\c\T\d\R\e\E\f\P\g"), r"a|b^c&d~e\f#g");
         assert_eq!(plain(r"one\.br\two\.sp\three\.sp2\four"), "one\ntwo\nthree\n\nfour");
         assert_eq!(plain(r"\.in+4\\.ti-2\a\.sk3\b\.fi\\.nf\\.ce\c"), "a   b\nc");
+        assert_eq!(plain(r"one\.BR\two"), "one\ntwo");
         assert_eq!(plain(r"\H\bold\N\ and \Zab1\local"), "bold and local");
         assert_eq!(plain(r"a\X0D0A\b\X0d\c\XC3A9\\XE9\"), "a\nb\ncéé");
         assert_eq!(plain(r"nul\X00\"), "nul\u{FFFD}");
