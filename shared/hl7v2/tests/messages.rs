@@ -159,6 +159,8 @@ fn character_sets_are_decoded() {
         ("~ISO IR87", b"\x1b$B;3ED\x1b(B^x", "山田"),
         ("KS X 1001", b"\xB1\xE8", "김"),
         ("BIG-5", b"\xA4\xFD", "王"),
+        ("CNS 11643-1992", b"Wang", "Wang"),
+        ("CP850", "Müller".as_bytes(), "Müller"),
     ] {
         let bytes = with_set(set, name);
         let message = Message::parse(&bytes).unwrap_or_else(|e| panic!("{set}: {e}"));
@@ -182,6 +184,14 @@ fn bytes_outside_their_character_set_are_refused_where_they_are() {
         let bytes = with_set(set, name);
         let (found, segment, field, _) = error(&bytes);
         assert_eq!((found.code(), segment.as_deref(), field), ("HL7-108", Some("PID"), Some(5)), "{set}");
+    }
+}
+
+#[test]
+fn sets_that_are_not_read_are_refused_before_they_corrupt_a_name() {
+    for set in ["CNS 11643-1992", "CP850", "IBM437", "EBCDIC"] {
+        let (found, segment, field, _) = error(with_set(set, b"M\x81ller"));
+        assert_eq!((found.code(), segment.as_deref(), field), ("HL7-112", Some("PID"), Some(5)), "{set}");
     }
 }
 
@@ -217,6 +227,55 @@ fn other_delimiters_work() {
     assert_eq!(message.query("PID-3[2]").unwrap().as_deref(), Some("8"));
     assert_eq!(message.query("PID-5").unwrap().as_deref(), Some("R$OE"));
     assert_eq!(message.structure(), "ADT_A01");
+}
+
+#[test]
+fn a_truncated_value_says_so() {
+    let text = "MSH|^~\\&#|A|B|||1||ADT^A01|1|P|2.7\rPID|1||7^x#&y^#~8#||Roe#^Ann\\P\\^#1|#\r";
+    let message = Message::parse(text.as_bytes()).unwrap();
+    let pid = message.segment("PID").unwrap();
+    let first = pid.field(3).repetition(1);
+    assert!(!first.component(1).is_truncated() && !first.component(2).is_truncated());
+    assert!(first.component(2).subcomponent(1).is_truncated() && first.component(3).is_truncated());
+    assert!(pid.field(3).repetition(2).is_truncated() && pid.field(3).is_truncated());
+    assert_eq!(pid.field(5).text(), "Roe#");
+    assert!(pid.field(5).component(1).is_truncated());
+    // Escaped, or not at the end, it is a character like others.
+    assert_eq!(pid.field(5).component(2).text(), "Ann#");
+    assert!(!pid.field(5).component(2).is_truncated() && !pid.field(5).component(3).is_truncated());
+    assert!(pid.field(6).is_truncated() && !pid.field(9).is_truncated());
+    assert!(!message.segment("MSH").unwrap().field(2).is_truncated());
+    let undeclared = text.replace("&#|", "&|");
+    let message = Message::parse(undeclared.as_bytes()).unwrap();
+    assert!(!message.segment("PID").unwrap().field(5).component(1).is_truncated());
+}
+
+#[test]
+fn every_version_is_read() {
+    for version in [
+        "2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.2", "2.9", "",
+    ] {
+        let text = GOOD.replace("|2.5.1", &format!("|{version}")).replace("|TX|", "|ST|");
+        let message = Message::parse(text.as_bytes()).unwrap();
+        assert_eq!((message.version(), message.control_id()), (version.into(), "77".into()));
+        assert_eq!(message.query("PID-3[2].4").unwrap().as_deref(), Some("SS"), "{version}");
+    }
+    // As 2.1 wrote it: no event in MSH-9, no version that was asked for.
+    let old = "MSH|^~\\&|REG|A|||8703111104||ADT|1|P\rEVN|A04|8703111104\rPID|||7\r";
+    let message = Message::parse(old.as_bytes()).unwrap();
+    assert_eq!(
+        (message.structure(), message.trigger_event(), message.version()),
+        ("ADT".into(), "".into(), "".into())
+    );
+}
+
+#[test]
+fn padding_around_a_message_is_ignored() {
+    for (before, after) in [("", "\x1A"), ("\0\0", "\0\0"), ("", "\r\n\x1A"), ("", "\0\x1C\r")] {
+        let text = format!("{before}{GOOD}{after}");
+        assert_eq!(Message::parse(text.as_bytes()).unwrap().segment_count(), 4, "{after:?}");
+    }
+    assert_eq!(code(GOOD.replace("ROE", "R\x1AOE")), "HL7-107");
 }
 
 #[test]
