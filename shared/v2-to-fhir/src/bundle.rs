@@ -1,26 +1,28 @@
 //! Drafts to a Bundle: required elements, ids, references.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
-use serde_json::{Map, Value, json};
+use crate::value::{Map, Text, Value, json};
 use uuid::Uuid;
 
-use crate::draft::{self, Draft};
+use crate::code_system;
+use crate::draft::{Draft, Handle};
 use crate::engine::{Engine, identifier_key};
 use crate::observation::absent;
 
 /// Namespace of all ids: UUIDv5 of the project's URL in the URL namespace of RFC 9562.
-fn namespace() -> Uuid {
+static NAMESPACE: LazyLock<Uuid> = LazyLock::new(|| {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, b"https://github.com/wardstream/wardstream/v2-to-fhir")
-}
+});
 
 /// What to do for a required element that no row filled.
 enum Missing {
     Code(&'static str),
     /// Say that it is not known (FHIR 4.0.1, data-absent-reason).
     Absent,
-    /// The same, for a primitive element.
-    AbsentPrimitive,
+    /// The same in what FHIR keeps beside a primitive element.
+    AbsentPrimitive(&'static str),
     /// A Coding for "unknown".
     UnknownCoding,
     /// Content without an attachment to show.
@@ -56,11 +58,15 @@ const REQUIRED: &[(&str, &str, Missing)] = &[
     ("Immunization", "status", Missing::Code("completed")),
     ("Immunization", "vaccineCode", Missing::Absent),
     ("Immunization", "patient", Missing::Drop),
-    ("Immunization", "occurrenceDateTime/occurrenceString", Missing::AbsentPrimitive),
+    ("Immunization", "occurrenceDateTime/occurrenceString", Missing::AbsentPrimitive("_occurrenceDateTime")),
     ("MedicationAdministration", "status", Missing::Code("completed")),
     ("MedicationAdministration", "medicationCodeableConcept/medicationReference", Missing::Absent),
     ("MedicationAdministration", "subject", Missing::Drop),
-    ("MedicationAdministration", "effectiveDateTime/effectivePeriod", Missing::AbsentPrimitive),
+    (
+        "MedicationAdministration",
+        "effectiveDateTime/effectivePeriod",
+        Missing::AbsentPrimitive("_effectiveDateTime"),
+    ),
     ("MedicationDispense", "status", Missing::Code("unknown")),
     ("MedicationDispense", "medicationCodeableConcept/medicationReference", Missing::Absent),
     ("MedicationRequest", "status", Missing::Code("unknown")),
@@ -73,7 +79,7 @@ const REQUIRED: &[(&str, &str, Missing)] = &[
     ("Procedure", "subject", Missing::Drop),
     ("Provenance", "target", Missing::Drop),
     ("Provenance", "agent", Missing::Drop),
-    ("Provenance", "recorded", Missing::AbsentPrimitive),
+    ("Provenance", "recorded", Missing::AbsentPrimitive("_recorded")),
     ("RelatedPerson", "patient", Missing::Drop),
     ("ServiceRequest", "status", Missing::Code("unknown")),
     ("ServiceRequest", "intent", Missing::Code("order")),
@@ -93,28 +99,28 @@ fn complete(draft: &mut Draft) -> bool {
         }
         let element = elements.split('/').next().unwrap_or(elements);
         match missing {
-            Missing::Code(code) => draft.body.insert(element.into(), json!(code)),
-            Missing::Absent => draft.body.insert(element.into(), absent()),
-            Missing::AbsentPrimitive => draft.body.insert(format!("_{element}"), absent()),
+            Missing::Code(code) => draft.body.insert(element, Value::from(*code)),
+            Missing::Absent => draft.body.insert(element, absent()),
+            Missing::AbsentPrimitive(beside) => draft.body.insert(beside, absent()),
             Missing::UnknownCoding => draft.body.insert(
-                element.into(),
+                element,
                 json!({"system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor", "code": "UNK", "display": "unknown"}),
             ),
-            Missing::EmptyContent => draft.body.insert(element.into(), json!([{"attachment": absent()}])),
+            Missing::EmptyContent => draft.body.insert(element, json!([{"attachment": absent()}])),
             Missing::Drop => return false,
         };
     }
     true
 }
 
-fn has(body: &Map<String, Value>, element: &str, value_only: bool) -> bool {
+fn has(body: &Map, element: &str, value_only: bool) -> bool {
     body.get(element).is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty()))
         || (!value_only && body.contains_key(&format!("_{element}")))
 }
 
 /// Rules between elements that FHIR R4 makes invariants.
 fn reconcile(draft: &mut Draft) {
-    match draft.kind.as_str() {
+    match draft.kind {
         "Appointment" => appointment(&mut draft.body),
         "Observation" => {
             let valued = draft.body.keys().any(|key| key.starts_with("value"));
@@ -161,12 +167,12 @@ fn reconcile(draft: &mut Draft) {
     }
 }
 
-fn entered_in_error(body: &Map<String, Value>) -> bool {
+fn entered_in_error(body: &Map) -> bool {
     body.get("verificationStatus").is_some_and(|status| status.to_string().contains("entered-in-error"))
 }
 
 /// app-2 and app-3: both ends of the time or neither, and neither only where it is not settled.
-fn appointment(body: &mut Map<String, Value>) {
+fn appointment(body: &mut Map) {
     if let Some(start) = body.get("start").cloned() {
         body.entry("end").or_insert(start);
     } else {
@@ -176,7 +182,7 @@ fn appointment(body: &mut Map<String, Value>) {
         if !open {
             let over =
                 matches!(body.get("status").and_then(Value::as_str), Some("entered-in-error" | "noshow"));
-            body.insert("status".into(), json!(if over { "cancelled" } else { "proposed" }));
+            body.insert("status", json!(if over { "cancelled" } else { "proposed" }));
         }
     }
 }
@@ -186,16 +192,14 @@ fn key(draft: &Draft, control_id: &str) -> String {
     if let Some(key) = &draft.key {
         return key.clone();
     }
-    let known = (!BY_PLACE.contains(&draft.kind.as_str()))
-        .then(|| own_identifier(&draft.kind, &draft.body))
-        .flatten();
+    let known = (!BY_PLACE.contains(&draft.kind)).then(|| own_identifier(draft.kind, &draft.body)).flatten();
     match known {
         Some(known) => format!("{}|{known}", draft.kind),
         None => format!("{}|{control_id}|{}", draft.kind, draft.origin),
     }
 }
 
-fn own_identifier(kind: &str, body: &Map<String, Value>) -> Option<String> {
+fn own_identifier(kind: &str, body: &Map) -> Option<String> {
     if let Some(value) = body.get("masterIdentifier").and_then(|i| i.get("value")).and_then(Value::as_str) {
         return Some(value.to_owned());
     }
@@ -210,21 +214,21 @@ fn own_identifier(kind: &str, body: &Map<String, Value>) -> Option<String> {
 }
 
 /// Drafts that stay: the complete ones, and of the shared ones those that are referred to.
-fn kept(engine: &Engine<'_>, complete: &[bool]) -> HashSet<usize> {
+fn kept(engine: &Engine<'_>, complete: &[bool]) -> Vec<bool> {
     let list = &engine.drafts.list;
-    let mut kept: HashSet<usize> = (0..list.len())
-        .filter(|i| list.get(*i).is_some_and(|d| d.key.is_none()) && complete.get(*i) == Some(&true))
-        .collect();
-    let mut queue: Vec<usize> = kept.iter().copied().collect();
+    let mut kept: Vec<bool> =
+        list.iter().zip(complete).map(|(draft, complete)| draft.key.is_none() && *complete).collect();
+    let mut queue: Vec<Handle> = (0..list.len()).filter(|handle| kept.get(*handle) == Some(&true)).collect();
+    let mut targets = Vec::new();
     while let Some(next) = queue.pop() {
-        let mut targets = Vec::new();
         if let Some(draft) = list.get(next) {
-            for value in draft.body.values() {
-                targets_of(value, &mut targets);
-            }
+            draft.body.values().for_each(|value| targets_of(value, &mut targets));
         }
-        for target in targets {
-            if list.get(target).is_some_and(|d| d.key.is_some()) && kept.insert(target) {
+        for target in targets.drain(..) {
+            if list.get(target).is_some_and(|draft| draft.key.is_some())
+                && let Some(here) = kept.get_mut(target).filter(|here| !**here)
+            {
+                *here = true;
                 queue.push(target);
             }
         }
@@ -232,44 +236,72 @@ fn kept(engine: &Engine<'_>, complete: &[bool]) -> HashSet<usize> {
     kept
 }
 
-fn targets_of(value: &Value, out: &mut Vec<usize>) {
+fn targets_of(value: &Value, out: &mut Vec<Handle>) {
     match value {
-        Value::Object(object) => {
-            if let Some(handle) = object.get("reference").and_then(Value::as_str).and_then(draft::pending) {
-                out.push(handle);
-            }
-            object.values().for_each(|v| targets_of(v, out));
-        }
+        Value::Link(handle) => out.push(*handle),
+        Value::Object(object) => object.values().for_each(|v| targets_of(v, out)),
         Value::Array(list) => list.iter().for_each(|v| targets_of(v, out)),
         _ => {}
     }
 }
 
-/// Writes references; false for one whose target is not in the bundle, which is then left out with what it empties.
-fn resolve(value: &mut Value, urls: &HashMap<usize, String>) -> bool {
+/// Whether a value stays: a reference whose target is not in the bundle is left out, with what it empties.
+fn resolve(value: &mut Value, kept: &[bool]) -> bool {
     match value {
         Value::Object(object) => {
-            if let Some(handle) = object.get("reference").and_then(Value::as_str).and_then(draft::pending) {
-                let Some(url) = urls.get(&handle) else { return false };
-                object.insert("reference".into(), json!(url));
+            if let Some(Value::Link(handle)) = object.get("reference")
+                && kept.get(*handle) != Some(&true)
+            {
+                return false;
             }
-            object.retain(|_, v| resolve(v, urls));
+            object.retain(|v| resolve(v, kept));
             !object.is_empty()
         }
         Value::Array(list) => {
-            list.retain_mut(|v| resolve(v, urls));
+            list.retain_mut(|v| resolve(v, kept));
             !list.is_empty()
         }
         _ => true,
     }
 }
 
-/// The Bundle, and for each draft whether it is in it.
-pub(crate) fn finish(engine: &mut Engine<'_>, control_id: &str) -> (Value, Vec<bool>) {
-    let narratives = std::mem::take(&mut engine.narratives);
-    for (handle, narrative) in narratives {
+/// A Bundle, and for each draft its `fullUrl` if it is in it.
+pub(crate) struct Finished {
+    pub(crate) bundle: Value,
+    pub(crate) urls: Vec<Option<String>>,
+}
+
+impl Finished {
+    fn url(&self, handle: Handle) -> &str {
+        // A reference without a target has been left out.
+        self.urls.get(handle).and_then(Option::as_deref).unwrap_or_default()
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        let mut out = String::with_capacity(16 * 1024);
+        self.bundle.write(&mut out, &|handle, out| out.push_str(self.url(handle)));
+        out
+    }
+
+    pub(crate) fn into_json(mut self) -> serde_json::Value {
+        let bundle = std::mem::take(&mut self.bundle);
+        bundle.into_json(&|handle, out| out.push_str(self.url(handle)))
+    }
+}
+
+/// What a Bundle says about the message as a whole, by the guide's `MSH[Bundle]`.
+pub(crate) struct Envelope<'e> {
+    pub(crate) control_id: &'e str,
+    /// MSH-7, as an instant.
+    pub(crate) timestamp: Option<Text>,
+}
+
+/// The Bundle of the drafts that stay.
+pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finished {
+    let control_id = envelope.control_id;
+    for (handle, narrative) in std::mem::take(&mut engine.narratives) {
         if let Some(draft) = engine.drafts.list.get_mut(handle) {
-            narrative.write(&draft.kind, &mut draft.body);
+            narrative.write(draft.kind, &mut draft.body);
         }
     }
     let mut complete_drafts = Vec::with_capacity(engine.drafts.list.len());
@@ -278,46 +310,53 @@ pub(crate) fn finish(engine: &mut Engine<'_>, control_id: &str) -> (Value, Vec<b
         complete_drafts.push(!draft.body.is_empty() && complete(draft));
     }
     let kept = kept(engine, &complete_drafts);
-    let namespace = namespace();
-    let (mut taken, mut urls, mut ids) = (HashSet::new(), HashMap::new(), HashMap::new());
-    for (handle, draft) in engine.drafts.list.iter().enumerate().filter(|(i, _)| kept.contains(i)) {
+    let mut taken = HashSet::new();
+    let mut urls = Vec::with_capacity(kept.len());
+    for (handle, draft) in engine.drafts.list.iter().enumerate() {
+        if kept.get(handle) != Some(&true) {
+            urls.push(None);
+            continue;
+        }
         let name = format!("{}|{}", engine.facility, key(draft, control_id));
-        let mut id = Uuid::new_v5(&namespace, name.as_bytes());
+        let mut id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
         if !taken.insert(id) {
             // The same identifier twice in one message: two results under one number, say.
-            id =
-                Uuid::new_v5(&namespace, format!("{name}|{control_id}|{}|{handle}", draft.origin).as_bytes());
+            let name = format!("{name}|{control_id}|{}|{handle}", draft.origin);
+            id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
             taken.insert(id);
         }
-        urls.insert(handle, format!("urn:uuid:{id}"));
-        ids.insert(handle, id.to_string());
+        urls.push(Some(id.urn().to_string()));
     }
     let mut entries = Vec::with_capacity(kept.len());
     for (handle, draft) in std::mem::take(&mut engine.drafts.list).into_iter().enumerate() {
-        let (Some(url), Some(id)) = (urls.get(&handle), ids.remove(&handle)) else { continue };
+        let Some(id) = urls.get(handle).and_then(Option::as_deref).and_then(|url| url.rsplit(':').next())
+        else {
+            continue;
+        };
         let mut resource = Map::with_capacity(draft.body.len() + 2);
-        resource.insert("resourceType".into(), Value::from(draft.kind));
-        resource.insert("id".into(), Value::from(id));
+        resource.insert("resourceType", Value::from(draft.kind));
+        resource.insert("id", Value::text(id));
         let mut body = draft.body;
         if let Some(meta) = body.shift_remove("meta") {
-            resource.insert("meta".into(), meta);
+            resource.insert("meta", meta);
         }
         for (element, mut value) in body {
-            if resolve(&mut value, &urls) {
+            if resolve(&mut value, &kept) {
                 resource.insert(element, value);
             }
         }
-        // Not `json!`, which copies every value it is given.
-        let mut entry = Map::with_capacity(2);
-        entry.insert("fullUrl".into(), Value::from(url.as_str()));
-        entry.insert("resource".into(), Value::Object(resource));
-        entries.push(Value::Object(entry));
+        entries.push(json!({"fullUrl": Value::Link(handle), "resource": resource}));
     }
-    let id = Uuid::new_v5(&namespace, format!("{}|Bundle|{control_id}", engine.facility).as_bytes());
-    let mut bundle = Map::new();
-    bundle.insert("resourceType".into(), json!("Bundle"));
-    bundle.insert("id".into(), Value::from(id.to_string()));
-    bundle.insert("type".into(), json!("message"));
-    bundle.insert("entry".into(), Value::Array(entries));
-    (Value::Object(bundle), (0..complete_drafts.len()).map(|i| kept.contains(&i)).collect())
+    let id = Uuid::new_v5(&NAMESPACE, format!("{}|Bundle|{control_id}", engine.facility).as_bytes());
+    let system = code_system::local(&engine.facility, "message-control-id");
+    let mut bundle = Map::with_capacity(6);
+    bundle.insert("resourceType", json!("Bundle"));
+    bundle.insert("id", Value::from(id.to_string()));
+    bundle.insert("identifier", json!({"system": system, "value": Text::new(control_id)}));
+    bundle.insert("type", json!("message"));
+    if let Some(instant) = envelope.timestamp {
+        bundle.insert("timestamp", Value::from(instant));
+    }
+    bundle.insert("entry", Value::Array(entries));
+    Finished { bundle: Value::Object(bundle), urls }
 }

@@ -1,5 +1,11 @@
 //! Names of code systems and authorities to FHIR URIs.
 
+use std::sync::LazyLock;
+
+use compact_str::format_compact;
+
+use crate::value::Text;
+
 /// HL7 table 0396 names (HL7 v2.9 chapter 2C) and what senders write for them, to the canonical URI.
 const NAMED: &[(&str, &str)] = &[
     ("LN", "http://loinc.org"),
@@ -67,49 +73,60 @@ pub(crate) fn table(number: &str) -> String {
     format!("{TERMINOLOGY}v2-{number}")
 }
 
-/// The four digits of an HL7 table that a coding-system name stands for: `HL70078`, `HL778`, `HL7-0078`.
-pub(crate) fn table_number(name: &str) -> Option<String> {
+/// The URI of the HL7 v2 table of that number.
+fn numbered(number: u16) -> Text {
+    // The standard has fewer than a thousand tables; what is past them is rare, and made anew each time.
+    static TABLES: LazyLock<Vec<String>> =
+        LazyLock::new(|| (0..1000).map(|n| table(&format!("{n:04}"))).collect());
+    match TABLES.get(usize::from(number)) {
+        Some(uri) => Text::const_new(uri),
+        None => table(&format!("{number:04}")).into(),
+    }
+}
+
+/// The number of an HL7 table that a coding-system name stands for: `HL70078`, `HL778`, `HL7-0078`.
+pub(crate) fn table_number(name: &str) -> Option<u16> {
     let digits = name.strip_prefix("HL7").or_else(|| name.strip_prefix("hl7"))?;
     let digits = digits.trim_start_matches('-');
     if digits.is_empty() || digits.len() > 5 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let number: u16 = digits.parse().ok()?;
-    (number > 0 && number < 10_000).then(|| format!("{number:04}"))
+    (number > 0 && number < 10_000).then_some(number)
 }
 
 /// The URI of a coding system named in a coded field; local names are made unique by the facility.
-pub(crate) fn uri(name: &str, facility: &str) -> Option<String> {
+pub(crate) fn uri(name: &str, facility: &str) -> Option<Text> {
     let name = name.trim();
     if name.is_empty() {
         return None;
     }
     if let Some(number) = table_number(name) {
-        return Some(table(&number));
+        return Some(numbered(number));
     }
     if let Some((_, uri)) = NAMED.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)) {
-        return Some((*uri).into());
+        return Some(Text::const_new(uri));
     }
     universal(name).or_else(|| Some(local(facility, name)))
 }
 
 /// The URI of an id that is unique by itself: an OID, a UUID, or a URI.
-pub(crate) fn universal(id: &str) -> Option<String> {
+pub(crate) fn universal(id: &str) -> Option<Text> {
     let id = id.trim();
     if is_oid(id) {
-        return Some(format!("urn:oid:{id}"));
+        return Some(format_compact!("urn:oid:{id}"));
     }
     if is_uuid(id) {
-        return Some(format!("urn:uuid:{}", id.to_ascii_lowercase()));
+        return Some(format_compact!("urn:uuid:{}", id.to_ascii_lowercase()));
     }
     let absolute = ["http://", "https://", "urn:"].iter().any(|scheme| id.starts_with(scheme));
     (absolute && id.len() > 8 && !id.chars().any(|c| c.is_whitespace() || c.is_control()))
-        .then(|| id.to_owned())
+        .then(|| Text::new(id))
 }
 
 /// The URI of a name that means something only at one facility.
-pub(crate) fn local(facility: &str, name: &str) -> String {
-    let mut uri = String::from("urn:local:");
+pub(crate) fn local(facility: &str, name: &str) -> Text {
+    let mut uri = Text::const_new("urn:local:");
     escape(if facility.is_empty() { "unknown" } else { facility }, &mut uri);
     uri.push(':');
     escape(name, &mut uri);
@@ -117,13 +134,13 @@ pub(crate) fn local(facility: &str, name: &str) -> String {
 }
 
 /// Percent-encodes what may not stand in the specific part of a URN (RFC 8141).
-fn escape(text: &str, out: &mut String) {
+fn escape(text: &str, out: &mut Text) {
     use std::fmt::Write as _;
     for byte in text.trim().bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
             out.push(char::from(byte));
         } else {
-            // Writing to a String does not fail.
+            // Writing to a text does not fail.
             let _ = write!(out, "%{byte:02X}");
         }
     }

@@ -1,11 +1,10 @@
 //! Coded data types (CE, CWE, CNE, CF, IS, ID) to CodeableConcept and Coding.
 
-use serde_json::{Map, Value, json};
-
 use crate::code_system;
 use crate::engine::{Engine, Scope};
 use crate::primitive;
 use crate::table::{CodeMap, Concept};
+use crate::value::{Map, Text, Value, json};
 
 /// Code, text, system and version of the three codings, with the component that may hold the system's OID.
 const CODINGS: [[usize; 5]; 3] = [[1, 2, 3, 7, 14], [4, 5, 6, 8, 17], [10, 11, 12, 13, 20]];
@@ -14,10 +13,10 @@ const ORIGINAL_TEXT: usize = 9;
 impl Concept {
     pub(crate) fn coding(&self) -> Value {
         let mut coding = Map::new();
-        coding.insert("system".into(), Value::from(self.system.as_str()));
-        coding.insert("code".into(), Value::from(self.code.as_str()));
-        if let Some(display) = &self.display {
-            coding.insert("display".into(), Value::from(display.as_str()));
+        coding.insert("system", Value::from(self.system));
+        coding.insert("code", Value::from(self.code));
+        if let Some(display) = self.display {
+            coding.insert("display", Value::from(display));
         }
         Value::Object(coding)
     }
@@ -27,8 +26,8 @@ fn coding(
     engine: &Engine<'_>,
     scope: Scope<'_>,
     [code, text, system, version, oid]: [usize; 5],
-    table: Option<&str>,
-) -> Option<Map<String, Value>> {
+    table: Option<&'static str>,
+) -> Option<Map> {
     let code = primitive::code(&scope.child(code).text())?;
     let mut coding = Map::new();
     let system = scope.child(system).text();
@@ -36,27 +35,27 @@ fn coding(
         .filter(|uri| !uri.starts_with("urn:local:"))
         .or_else(|| code_system::universal(&scope.child(oid).text()))
         .or_else(|| code_system::uri(&system, &engine.facility))
-        .or_else(|| table.map(code_system::table));
+        .or_else(|| table.map(Text::const_new));
     if let Some(uri) = uri {
-        coding.insert("system".into(), Value::from(uri));
+        coding.insert("system", Value::from(uri));
     }
     if let Some(version) = primitive::string(&scope.child(version).text())
         && coding.contains_key("system")
     {
-        coding.insert("version".into(), Value::from(version));
+        coding.insert("version", Value::from(version));
     }
-    coding.insert("code".into(), Value::from(code));
+    coding.insert("code", Value::from(code));
     if let Some(display) = primitive::string(&scope.child(text).text()) {
-        coding.insert("display".into(), Value::from(display));
+        coding.insert("display", Value::from(display));
     }
     Some(coding)
 }
 
 /// The concept that a coding in the map's table stands for.
-fn translation<'t>(map: &'t CodeMap, coding: &Map<String, Value>) -> Option<&'t Concept> {
+fn translation<'t>(map: &'t CodeMap, coding: &Map) -> Option<&'t Concept> {
     let system = coding.get("system").and_then(Value::as_str);
-    let in_table = match (&map.table, system) {
-        (Some(table), Some(system)) => system == code_system::table(table),
+    let in_table = match (map.table, system) {
+        (Some(table), Some(system)) => system == table,
         _ => true,
     };
     if !in_table {
@@ -70,10 +69,10 @@ pub(crate) fn codeable(
     engine: &Engine<'_>,
     scope: Scope<'_>,
     map: Option<&CodeMap>,
-    table: Option<&str>,
+    table: Option<&'static str>,
     used: &mut u64,
 ) -> Option<Value> {
-    let table = table.or(map.and_then(|map| map.table.as_deref()));
+    let table = table.or(map.and_then(|map| map.table));
     let mut codings: Vec<Value> = Vec::new();
     let mut translated: Vec<Value> = Vec::new();
     let count = scope.count();
@@ -103,16 +102,16 @@ pub(crate) fn codeable(
     }
     let mut concept = Map::new();
     if !codings.is_empty() {
-        concept.insert("coding".into(), Value::Array(codings));
+        concept.insert("coding", Value::Array(codings));
     }
     if let Some(text) = text {
-        concept.insert("text".into(), Value::from(text));
+        concept.insert("text", Value::from(text));
     }
     Some(Value::Object(concept))
 }
 
 /// The original text; else the text of a value without code; else a code that nothing else explains.
-fn text(scope: Scope<'_>, first: Option<&Value>) -> Option<String> {
+fn text(scope: Scope<'_>, first: Option<&Value>) -> Option<Text> {
     let original =
         (scope.count() >= ORIGINAL_TEXT).then(|| primitive::string(&scope.child(ORIGINAL_TEXT).text()));
     original.flatten().or_else(|| match first {
@@ -120,7 +119,7 @@ fn text(scope: Scope<'_>, first: Option<&Value>) -> Option<String> {
             primitive::string(&scope.child(2).text()).or_else(|| primitive::string(&scope.child(5).text()))
         }
         Some(coding) if coding.get("system").is_none() && coding.get("display").is_none() => {
-            coding.get("code").and_then(Value::as_str).map(str::to_owned)
+            coding.get("code").and_then(Value::as_str).map(Text::new)
         }
         Some(_) => None,
     })
@@ -131,10 +130,10 @@ pub(crate) fn single(
     engine: &Engine<'_>,
     scope: Scope<'_>,
     map: Option<&CodeMap>,
-    table: Option<&str>,
+    table: Option<&'static str>,
     used: &mut u64,
 ) -> Option<Value> {
-    let table = table.or(map.and_then(|map| map.table.as_deref()));
+    let table = table.or(map.and_then(|map| map.table));
     let coding =
         coding(engine, scope, CODINGS[0], table).or_else(|| coding(engine, scope, CODINGS[1], None))?;
     *used |= 0x0F_FFFE;
@@ -143,18 +142,18 @@ pub(crate) fn single(
 }
 
 /// What a person would call a coded value: the original text, a display, a code.
-pub(crate) fn label(scope: Scope<'_>) -> Option<String> {
+pub(crate) fn label(scope: Scope<'_>) -> Option<Text> {
     [ORIGINAL_TEXT, 2, 5, 1].into_iter().find_map(|n| primitive::string(&scope.child(n).text()))
 }
 
 /// A unit of measure: UCUM where it is known.
-pub(crate) fn unit(engine: &Engine<'_>, scope: Scope<'_>) -> Map<String, Value> {
+pub(crate) fn unit(engine: &Engine<'_>, scope: Scope<'_>) -> Map {
     let mut quantity = Map::new();
     let code = primitive::code(&scope.child(1).text());
     let text = primitive::string(&scope.child(2).text())
         .or_else(|| primitive::string(&scope.child(ORIGINAL_TEXT).text()));
-    if let Some(shown) = text.as_deref().or(code.as_deref()) {
-        quantity.insert("unit".into(), json!(shown));
+    if let Some(shown) = text.as_ref().or(code.as_ref()) {
+        quantity.insert("unit", json!(shown));
     }
     let system = code_system::uri(&scope.child(3).text(), &engine.facility);
     let ucum = "http://unitsofmeasure.org";
@@ -163,15 +162,15 @@ pub(crate) fn unit(engine: &Engine<'_>, scope: Scope<'_>) -> Map<String, Value> 
     };
     if system.as_deref() == Some(ucum) && code.is_some() {
         // A sender that names UCUM is believed, but for a few spellings that UCUM does not have.
-        let code = known().map(str::to_owned).or(code);
-        quantity.insert("system".into(), json!(ucum));
-        quantity.insert("code".into(), json!(code));
+        let code = known().map(Text::const_new).or(code);
+        quantity.insert("system", Value::from(ucum));
+        quantity.insert("code", Value::from(code.unwrap_or_default()));
     } else if let Some(code) = known() {
-        quantity.insert("system".into(), json!(ucum));
-        quantity.insert("code".into(), json!(code));
+        quantity.insert("system", Value::from(ucum));
+        quantity.insert("code", Value::from(code));
     } else if let (Some(system), Some(code)) = (system, code) {
-        quantity.insert("system".into(), json!(system));
-        quantity.insert("code".into(), json!(code));
+        quantity.insert("system", json!(system));
+        quantity.insert("code", json!(code));
     }
     quantity
 }

@@ -5,8 +5,8 @@ use std::fmt;
 
 use hl7v2::Message;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
 
+use crate::bundle::{self, Envelope, Finished};
 use crate::draft;
 use crate::engine::{Engine, bit};
 use crate::error::Error;
@@ -14,7 +14,8 @@ use crate::identity::{PatientIdentity, patient_identity};
 use crate::table::{MessageMap, tables};
 use crate::time::{Stamp, Zones};
 use crate::unmapped::{Reason, Unmapped};
-use crate::{bundle, code_system, walk};
+use crate::value::{Text, Value, json};
+use crate::walk;
 
 /// Segments that one conversion takes; a result of this many lines is a transmission error.
 const SEGMENT_LIMIT: usize = 20_000;
@@ -37,14 +38,14 @@ impl Default for Options {
     }
 }
 
-/// A converted message. `Debug` shows sizes, no content.
+/// A converted message. `Debug` shows no content.
 #[derive(Clone, PartialEq)]
-pub struct Conversion {
+pub struct Conversion<B = serde_json::Value> {
     /// A FHIR R4 `Bundle` of type `message`, its `MessageHeader` first.
     ///
     /// Where a zone had to be assumed for times without an offset, `MessageHeader.meta.tag` holds the zone's IANA
     /// name (its offset, if it has no name) as a code of `https://github.com/wardstream/wardstream/CodeSystem/assumed-time-zone`.
-    pub bundle: Value,
+    pub bundle: B,
     /// Every valued field that the bundle does not hold.
     pub unmapped: Vec<Unmapped>,
     /// The patient, for keys; see [`patient_identity`].
@@ -57,22 +58,39 @@ pub struct Conversion {
     pub facility: String,
 }
 
-impl fmt::Debug for Conversion {
+impl<B> fmt::Debug for Conversion<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries = self.bundle.get("entry").and_then(Value::as_array).map_or(0, Vec::len);
         f.debug_struct("Conversion")
             .field("message_type", &self.message_type)
-            .field("entries", &entries)
             .field("unmapped", &self.unmapped)
             .finish_non_exhaustive()
     }
 }
 
-/// Converts a message.
+/// Converts a message to a bundle to look into.
 ///
 /// # Errors
 /// See [`Error`]: the message type has no map, a required segment is absent, MSH-10 is empty, or the message is too large.
 pub fn convert(message: &Message<'_>, options: &Options) -> Result<Conversion, Error> {
+    Ok(run(message, options)?.map(Finished::into_json))
+}
+
+/// Converts a message to a bundle as JSON text: what [`convert`] gives, written at once and so several times faster.
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_to_text(message: &Message<'_>, options: &Options) -> Result<Conversion<String>, Error> {
+    Ok(run(message, options)?.map(|finished| finished.to_text()))
+}
+
+impl<B> Conversion<B> {
+    fn map<T>(self, with: impl FnOnce(B) -> T) -> Conversion<T> {
+        let Self { bundle, unmapped, patient, message_type, control_id, facility } = self;
+        Conversion { bundle: with(bundle), unmapped, patient, message_type, control_id, facility }
+    }
+}
+
+fn run(message: &Message<'_>, options: &Options) -> Result<Conversion<Finished>, Error> {
     let tables = tables();
     let (code, event) = message_event(message);
     let message_type = if event.is_empty() { code.clone() } else { format!("{code}^{event}") };
@@ -89,7 +107,7 @@ pub fn convert(message: &Message<'_>, options: &Options) -> Result<Conversion, E
     }
     for required in &map.requires {
         if message.segment(required).is_none() {
-            return Err(Error::MissingSegment { message_type, segment: required.clone() });
+            return Err(Error::MissingSegment { message_type, segment: (*required).to_owned() });
         }
     }
     let control_id = message.control_id().into_owned();
@@ -105,21 +123,21 @@ pub fn convert(message: &Message<'_>, options: &Options) -> Result<Conversion, E
     let timestamp = sent.and_then(|s| s.instant(&mut engine.zones));
     header(&mut engine, map, &message_type, &zone_name);
     let marks: Vec<_> = engine.drafts.list.iter_mut().map(|draft| std::mem::take(&mut draft.marks)).collect();
-    let (mut bundle, kept) = bundle::finish(&mut engine, &control_id);
+    let finished = bundle::finish(&mut engine, Envelope { control_id: &control_id, timestamp });
+    let kept = || finished.urls.iter().map(Option::is_some);
     let mut used: Vec<Vec<u64>> = engine.segments.iter().map(|s| vec![0; s.field_count() + 2]).collect();
-    for mark in marks.iter().zip(&kept).filter(|(_, kept)| **kept).flat_map(|(marks, _)| marks) {
+    for mark in marks.iter().zip(kept()).filter(|(_, kept)| *kept).flat_map(|(marks, _)| marks) {
         if let Some(field) = used.get_mut(mark.segment).and_then(|fields| fields.get_mut(mark.field)) {
             *field |= mark.components;
         }
     }
-    let dropped = marks.iter().zip(&kept).filter(|(_, kept)| !**kept).flat_map(|(marks, _)| marks);
+    let dropped = marks.iter().zip(kept()).filter(|(_, kept)| !*kept).flat_map(|(marks, _)| marks);
     for mark in dropped {
         engine.refused.push((mark.segment, mark.field, Reason::IncompleteResource));
     }
-    identify(&mut bundle, &facility, &control_id, timestamp);
     let unmapped = unmapped(&engine, &used, &unexpected);
     let patient = patient_identity(message);
-    Ok(Conversion { bundle, unmapped, patient, message_type, control_id, facility })
+    Ok(Conversion { bundle: finished, unmapped, patient, message_type, control_id, facility })
 }
 
 /// Message code and trigger event. Before version 2.3 the event is only in EVN-1.
@@ -137,8 +155,8 @@ fn is_code(text: &str, length: usize) -> bool {
 }
 
 fn message_map<'t>(maps: &'t [MessageMap], code: &str, event: &str) -> Option<&'t MessageMap> {
-    let exact = |map: &&MessageMap| map.types.iter().any(|(c, e)| c == code && e == event);
-    let any = |map: &&MessageMap| is_code(event, 3) && map.types.iter().any(|(c, e)| c == code && e == "*");
+    let exact = |map: &&MessageMap| map.types.iter().any(|(c, e)| *c == code && *e == event);
+    let any = |map: &&MessageMap| is_code(event, 3) && map.types.iter().any(|(c, e)| *c == code && *e == "*");
     maps.iter().find(exact).or_else(|| maps.iter().find(any))
 }
 
@@ -164,24 +182,24 @@ fn zone_name(zone: &TimeZone) -> String {
 
 /// What MessageHeader says about the message as a whole.
 fn header(engine: &mut Engine<'_>, map: &MessageMap, message_type: &str, zone: &str) {
-    let Some(&handle) = engine.slots.get("MessageHeader") else { return };
+    let Some(handle) = engine.slots.get("MessageHeader") else { return };
     let focus: Vec<Value> =
-        map.focus.iter().filter_map(|slot| engine.slots.get(slot)).map(|h| draft::reference(*h)).collect();
+        map.focus.iter().filter_map(|slot| engine.slots.get(slot)).map(draft::reference).collect();
     let assumed = engine.zones.assumed;
     let Some(body) = engine.drafts.body(handle) else { return };
     let (_, event) = message_type.split_once('^').unwrap_or(("", message_type));
-    let mut coding = Map::new();
-    coding.insert("system".into(), Value::from(code_system::table("0003")));
-    coding.insert("code".into(), Value::from(event));
-    coding.insert("display".into(), Value::from(message_type));
-    body.insert("eventCoding".into(), Value::Object(coding));
+    let system = Value::from("http://terminology.hl7.org/CodeSystem/v2-0003");
+    body.insert(
+        "eventCoding",
+        json!({"system": system, "code": Text::new(event), "display": Text::new(message_type)}),
+    );
     if !focus.is_empty() {
-        body.insert("focus".into(), Value::Array(focus));
+        body.insert("focus", Value::Array(focus));
     }
     if let Some(Value::Array(destinations)) = body.get_mut("destination") {
         for destination in destinations.iter_mut().filter_map(Value::as_object_mut) {
             if !destination.contains_key("endpoint") {
-                destination.insert("_endpoint".into(), crate::observation::absent());
+                destination.insert("_endpoint", crate::observation::absent());
             }
         }
     }
@@ -189,29 +207,15 @@ fn header(engine: &mut Engine<'_>, map: &MessageMap, message_type: &str, zone: &
     if let Value::Object(source) = source
         && !source.contains_key("endpoint")
     {
-        source.insert("_endpoint".into(), crate::observation::absent());
+        source.insert("_endpoint", crate::observation::absent());
     }
     if assumed {
-        let tag = json!({"system": ASSUMED_ZONE, "code": zone, "display": "time zone assumed for times without an offset"});
+        let tag = json!({"system": Value::from(ASSUMED_ZONE), "code": Text::new(zone), "display": "time zone assumed for times without an offset"});
         let meta = body.entry("meta").or_insert_with(|| json!({}));
         if let Value::Object(meta) = meta {
             crate::element::push(meta, "tag", tag);
         }
     }
-}
-
-/// `Bundle.identifier` and `Bundle.timestamp`, by the guide's `MSH[Bundle]`.
-fn identify(bundle: &mut Value, facility: &str, control_id: &str, timestamp: Option<String>) {
-    let Some(bundle) = bundle.as_object_mut() else { return };
-    let system = code_system::local(facility, "message-control-id");
-    let entries = bundle.remove("entry");
-    let kind = bundle.remove("type");
-    bundle.insert("identifier".into(), json!({"system": system, "value": control_id}));
-    bundle.insert("type".into(), kind.unwrap_or_default());
-    if let Some(instant) = timestamp {
-        bundle.insert("timestamp".into(), Value::from(instant));
-    }
-    bundle.insert("entry".into(), entries.unwrap_or_default());
 }
 
 /// Valued fields and components that no kept resource holds.

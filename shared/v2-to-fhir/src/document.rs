@@ -1,10 +1,9 @@
 //! Narrative: text that arrives a line at a time and is read as a whole.
 
-use serde_json::{Map, Value, json};
-
 use crate::concept;
 use crate::engine::Scope;
 use crate::observation;
+use crate::value::{Map, Text, Value, json};
 
 /// The narrative of one resource, in sections.
 #[derive(Debug, Default)]
@@ -15,10 +14,10 @@ pub(crate) struct Narrative {
 #[derive(Debug)]
 struct Section {
     /// Name of the observation whose text it is.
-    label: Option<String>,
+    label: Option<Text>,
     /// Whether it is the conclusion of a report.
     conclusion: bool,
-    text: String,
+    text: Text,
 }
 
 /// LOINC codes for the impression or conclusion of a report.
@@ -26,7 +25,7 @@ const CONCLUSIONS: [&str; 4] = ["19005-8", "22637-3", "55110-1", "44833-2"];
 
 impl Narrative {
     /// Adds a line; one with the label of the line before continues its section.
-    pub(crate) fn add(&mut self, observation: Option<Scope<'_>>, text: String) {
+    pub(crate) fn add(&mut self, observation: Option<Scope<'_>>, text: Text) {
         let label = observation.and_then(concept::label);
         if let Some(last) = self.sections.last_mut()
             && last.label == label
@@ -63,13 +62,13 @@ impl Narrative {
     }
 
     /// Writes the narrative where its resource type has a place for it.
-    pub(crate) fn write(&self, kind: &str, body: &mut Map<String, Value>) {
+    pub(crate) fn write(&self, kind: &str, body: &mut Map) {
         if self.sections.is_empty() {
             return;
         }
         match kind {
             "DiagnosticReport" => {
-                body.insert("presentedForm".into(), json!([observation::text_attachment(&self.text())]));
+                body.insert("presentedForm", json!([observation::text_attachment(&self.text())]));
                 let conclusions: Vec<_> =
                     self.sections.iter().filter(|s| s.conclusion).map(|s| s.text.as_str()).collect();
                 if !conclusions.is_empty() {

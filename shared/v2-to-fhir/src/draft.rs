@@ -2,13 +2,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use crate::value::{Map, Value, json};
 
 /// Which resource of the [`Drafts`].
 pub(crate) type Handle = usize;
-
-/// Marks a reference that is to be resolved once ids are known; no FHIR reference begins with it.
-const PENDING: char = '\u{1}';
 
 /// Components of one field that a resource holds.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +18,8 @@ pub(crate) struct Mark {
 /// A resource being made.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    pub(crate) kind: String,
-    pub(crate) body: Map<String, Value>,
+    pub(crate) kind: &'static str,
+    pub(crate) body: Map,
     /// Place in the message, `OBX/3`, for ids of resources without an identifier.
     pub(crate) origin: String,
     /// What the resource is known by, for one that several segments may name.
@@ -39,19 +36,13 @@ pub(crate) struct Drafts {
 
 impl Drafts {
     /// Begins a resource.
-    pub(crate) fn begin(&mut self, kind: &str, origin: String) -> Handle {
-        self.list.push(Draft {
-            kind: kind.to_owned(),
-            body: Map::new(),
-            origin,
-            key: None,
-            marks: Vec::new(),
-        });
+    pub(crate) fn begin(&mut self, kind: &'static str, origin: String) -> Handle {
+        self.list.push(Draft { kind, body: Map::new(), origin, key: None, marks: Vec::new() });
         self.list.len() - 1
     }
 
     /// The resource known by `key`, made from `body` or completed with what `body` adds.
-    pub(crate) fn share(&mut self, kind: &str, key: &str, body: Map<String, Value>) -> Handle {
+    pub(crate) fn share(&mut self, kind: &'static str, key: &str, body: Map) -> Handle {
         let key = format!("{kind}|{key}");
         if let Some(&handle) = self.shared.get(&key) {
             if let Some(draft) = self.list.get_mut(handle) {
@@ -63,7 +54,7 @@ impl Drafts {
         }
         let handle = self.list.len();
         self.list.push(Draft {
-            kind: kind.to_owned(),
+            kind,
             body,
             origin: String::new(),
             key: Some(key.clone()),
@@ -73,17 +64,12 @@ impl Drafts {
         handle
     }
 
-    pub(crate) fn body(&mut self, handle: Handle) -> Option<&mut Map<String, Value>> {
+    pub(crate) fn body(&mut self, handle: Handle) -> Option<&mut Map> {
         self.list.get_mut(handle).map(|draft| &mut draft.body)
     }
 }
 
 /// A reference to a draft.
 pub(crate) fn reference(handle: Handle) -> Value {
-    json!({"reference": format!("{PENDING}{handle}")})
-}
-
-/// The draft that a `reference` element points to, if it is one of ours.
-pub(crate) fn pending(text: &str) -> Option<Handle> {
-    text.strip_prefix(PENDING)?.parse().ok()
+    json!({"reference": Value::Link(handle)})
 }

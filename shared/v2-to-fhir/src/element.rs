@@ -1,6 +1,6 @@
 //! Places in a FHIR resource.
 
-use serde_json::{Map, Value};
+use crate::value::{Map, Value};
 
 use crate::time;
 
@@ -14,26 +14,26 @@ pub(crate) struct Path {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     /// `name`: the only one.
-    One(String),
+    One(&'static str),
     /// `name[]`: another one.
-    Append(String),
+    Append(&'static str),
     /// `name[0]`: that one.
-    At(String, usize),
+    At(&'static str, usize),
     /// `ext:slug`, `ext(url)`: the extension of that URL; with `[]` another of that URL.
-    Extension(String, bool),
+    Extension(&'static str, bool),
 }
 
 const EXTENSION_ROOT: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 impl Path {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &'static str) -> Result<Self, String> {
         let mut steps = Vec::new();
         let mut rest = text.trim();
         while !rest.is_empty() {
             let (step, after) = if let Some(tail) = rest.strip_prefix("ext(") {
                 let close = tail.find(')').ok_or_else(|| format!("unclosed ext( in {text}"))?;
                 let (append, after) = appended(&tail[close + 1..]);
-                (Step::Extension(tail[..close].to_owned(), append), after)
+                (Step::Extension(&tail[..close], append), after)
             } else {
                 let end = rest.find('.').unwrap_or(rest.len());
                 (step(&rest[..end], text)?, &rest[end..])
@@ -50,28 +50,26 @@ impl Path {
     }
 }
 
-fn appended(text: &str) -> (bool, &str) {
+fn appended(text: &'static str) -> (bool, &'static str) {
     text.strip_prefix("[]").map_or((false, text), |rest| (true, rest))
 }
 
-fn step(text: &str, whole: &str) -> Result<Step, String> {
+fn step(text: &'static str, whole: &str) -> Result<Step, String> {
     if let Some(slug) = text.strip_prefix("ext:") {
         let (append, slug) = slug.strip_suffix("[]").map_or((false, slug), |s| (true, s));
-        return Ok(Step::Extension(format!("{EXTENSION_ROOT}{slug}"), append));
+        // Read once for the life of the process.
+        return Ok(Step::Extension(format!("{EXTENSION_ROOT}{slug}").leak(), append));
     }
     if let Some(name) = text.strip_suffix("[]") {
-        return Ok(Step::Append(name.to_owned()));
+        return Ok(Step::Append(name));
     }
     if let Some((name, index)) = text.strip_suffix(']').and_then(|t| t.split_once('[')) {
-        return index
-            .parse()
-            .map(|i| Step::At(name.to_owned(), i))
-            .map_err(|_| format!("bad index in {whole}"));
+        return index.parse().map(|i| Step::At(name, i)).map_err(|_| format!("bad index in {whole}"));
     }
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Err(format!("bad element {text:?} in {whole}"));
     }
-    Ok(Step::One(text.to_owned()))
+    Ok(Step::One(text))
 }
 
 /// What became of a value.
@@ -87,7 +85,7 @@ pub(crate) enum Placed {
 /// Puts `leaf` at `path` and `extras` beside it: in the new list item, if the path makes one, else in the leaf, else in
 /// `root`.
 pub(crate) fn place(
-    root: &mut Map<String, Value>,
+    root: &mut Map,
     path: &Path,
     leaf: Value,
     extras: Vec<(&Path, Value)>,
@@ -116,7 +114,7 @@ pub(crate) fn place(
     } else {
         let mut object = Map::new();
         if let Step::Extension(url, _) = &path.steps[at] {
-            object.insert("url".into(), Value::from(url.as_str()));
+            object.insert("url", Value::from(*url));
         }
         set(&mut object, rest, leaf, false);
         Value::Object(object)
@@ -128,14 +126,14 @@ pub(crate) fn place(
     }
     let Some(parent) = descend(root, &path.steps[..at]) else { return Placed::Taken };
     let name = match &path.steps[at] {
-        Step::Append(name) | Step::One(name) | Step::At(name, _) => name.as_str(),
+        Step::Append(name) | Step::One(name) | Step::At(name, _) => name,
         Step::Extension(..) => "extension",
     };
     push(parent, name, item)
 }
 
 /// Appends to a list element, unless an equal item is there.
-pub(crate) fn push(parent: &mut Map<String, Value>, name: &str, item: Value) -> Placed {
+pub(crate) fn push(parent: &mut Map, name: &'static str, item: Value) -> Placed {
     match parent.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
         Value::Array(list) => {
             if !list.contains(&item) {
@@ -149,7 +147,7 @@ pub(crate) fn push(parent: &mut Map<String, Value>, name: &str, item: Value) -> 
 
 /// Appends an item that cannot be there yet to the list at `path`, without looking for it; false if `path` is not the
 /// list of an element of `root` itself.
-pub(crate) fn push_new(root: &mut Map<String, Value>, path: &Path, item: &Value) -> bool {
+pub(crate) fn push_new(root: &mut Map, path: &Path, item: &Value) -> bool {
     let [Step::Append(name)] = path.steps.as_slice() else { return false };
     match root.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
         Value::Array(list) => {
@@ -165,7 +163,7 @@ const CHOICES: [&str; 8] =
     ["collected", "deceased", "effective", "medication", "multipleBirth", "occurrence", "onset", "performed"];
 
 /// Whether another type of the same choice is there.
-fn chosen(parent: &Map<String, Value>, name: &str) -> bool {
+fn chosen(parent: &Map, name: &str) -> bool {
     let kind = |key: &str, choice: &str| {
         key.strip_prefix(choice).is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()))
     };
@@ -175,7 +173,7 @@ fn chosen(parent: &Map<String, Value>, name: &str) -> bool {
 }
 
 /// Whether a start or end would turn its period round (FHIR 4.0.1, per-1), or a low or high its range (rng-2).
-fn out_of_order(parent: &Map<String, Value>, name: &str, leaf: &Value) -> bool {
+fn out_of_order(parent: &Map, name: &str, leaf: &Value) -> bool {
     let held = |name: &str| parent.get(name).and_then(Value::as_str);
     match (name, leaf.as_str()) {
         ("start", Some(start)) => held("end").is_some_and(|end| !time::in_order(start, end)),
@@ -192,23 +190,21 @@ pub(crate) fn above(low: &Value, high: &Value) -> bool {
     number(low).zip(number(high)).is_some_and(|(low, high)| low > high)
 }
 
-fn descend<'v>(root: &'v mut Map<String, Value>, steps: &[Step]) -> Option<&'v mut Map<String, Value>> {
+fn descend<'v>(root: &'v mut Map, steps: &[Step]) -> Option<&'v mut Map> {
     let mut here = root;
     for step in steps {
         if matches!(step, Step::One(name) if chosen(here, name)) {
             return None;
         }
         let next = match step {
-            Step::One(name) => here.entry(name.as_str()).or_insert_with(|| Value::Object(Map::new())),
+            Step::One(name) => here.entry(name).or_insert_with(|| Value::Object(Map::new())),
             Step::Append(name) => {
-                let list =
-                    here.entry(name.as_str()).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+                let list = here.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
                 list.push(Value::Object(Map::new()));
                 list.last_mut()?
             }
             Step::At(name, index) => {
-                let list =
-                    here.entry(name.as_str()).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+                let list = here.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
                 if *index == list.len() {
                     list.push(Value::Object(Map::new()));
                 }
@@ -217,10 +213,10 @@ fn descend<'v>(root: &'v mut Map<String, Value>, steps: &[Step]) -> Option<&'v m
             Step::Extension(url, _) => {
                 let list =
                     here.entry("extension").or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
-                let at = list.iter().position(|e| e.get("url").and_then(Value::as_str) == Some(url.as_str()));
+                let at = list.iter().position(|e| e.get("url").and_then(Value::as_str) == Some(*url));
                 let at = at.unwrap_or_else(|| {
                     let mut extension = Map::new();
-                    extension.insert("url".into(), Value::from(url.as_str()));
+                    extension.insert("url", Value::from(*url));
                     list.push(Value::Object(extension));
                     list.len() - 1
                 });
@@ -232,7 +228,7 @@ fn descend<'v>(root: &'v mut Map<String, Value>, steps: &[Step]) -> Option<&'v m
     Some(here)
 }
 
-fn set(root: &mut Map<String, Value>, steps: &[Step], leaf: Value, overwrite: bool) -> Placed {
+fn set(root: &mut Map, steps: &[Step], leaf: Value, overwrite: bool) -> Placed {
     let Some((last, parents)) = steps.split_last() else { return Placed::Taken };
     let Some(parent) = descend(root, parents) else { return Placed::Taken };
     match last {
@@ -248,12 +244,12 @@ fn set(root: &mut Map<String, Value>, steps: &[Step], leaf: Value, overwrite: bo
             Some(Value::Object(existing)) if leaf.is_object() => merge(existing, leaf),
             Some(_) => Placed::Taken,
             None => {
-                parent.insert(name.clone(), leaf);
+                parent.insert(name, leaf);
                 Placed::Yes
             }
         },
         Step::At(name, index) => {
-            let list = parent.entry(name.as_str()).or_insert_with(|| Value::Array(Vec::new()));
+            let list = parent.entry(name).or_insert_with(|| Value::Array(Vec::new()));
             match list.as_array_mut() {
                 Some(list) if *index == list.len() => {
                     list.push(leaf);
@@ -268,7 +264,7 @@ fn set(root: &mut Map<String, Value>, steps: &[Step], leaf: Value, overwrite: bo
     }
 }
 
-fn merge(existing: &mut Map<String, Value>, more: Value) -> Placed {
+fn merge(existing: &mut Map, more: Value) -> Placed {
     let Value::Object(more) = more else { return Placed::Taken };
     if more.iter().any(|(key, value)| existing.get(key).is_some_and(|held| held != value)) {
         return Placed::Taken;
@@ -280,9 +276,9 @@ fn merge(existing: &mut Map<String, Value>, more: Value) -> Placed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::value::json;
 
-    fn at(path: &str) -> Path {
+    fn at(path: &'static str) -> Path {
         Path::parse(path).unwrap()
     }
 
@@ -293,8 +289,9 @@ mod tests {
         let extras = || vec![(&kind, json!({"text": "attender"}))];
         place(&mut root, &at("participant[].individual"), json!({"reference": "a"}), extras(), false);
         place(&mut root, &at("participant[].individual"), json!({"reference": "b"}), extras(), false);
-        assert_eq!(root["participant"].as_array().map(Vec::len), Some(2));
-        assert_eq!(root["participant"][1]["type"], json!([{"text": "attender"}]));
+        assert_eq!(root.get("participant").and_then(Value::as_array).map(Vec::len), Some(2));
+        let root = Value::Object(root);
+        assert_eq!(root.pointer("/participant/1/type"), Some(&json!([{"text": "attender"}])));
     }
 
     #[test]
@@ -303,8 +300,10 @@ mod tests {
         place(&mut root, &at("_birthDate.ext:patient-birthTime.valueDateTime"), json!("1980"), vec![], false);
         place(&mut root, &at("ext(urn:a.b).valueString"), json!("x"), vec![], false);
         place(&mut root, &at("ext(urn:a.b)[].valueString"), json!("y"), vec![], false);
-        assert_eq!(root["extension"].as_array().map(Vec::len), Some(2));
-        assert_eq!(root["_birthDate"]["extension"][0]["valueDateTime"], "1980");
+        assert_eq!(root.get("extension").and_then(Value::as_array).map(Vec::len), Some(2));
+        let root = Value::Object(root);
+        let time = root.pointer("/_birthDate/extension/0/valueDateTime");
+        assert_eq!(time.and_then(Value::as_str), Some("1980"));
     }
 
     #[test]

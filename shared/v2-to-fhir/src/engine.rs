@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::value::{Map, Value};
 use hl7v2::{Component, Repetition, Segment, Subcomponent};
-use serde_json::{Map, Value};
 
 use crate::concept;
 use crate::condition::{Check, Condition, Test};
@@ -12,8 +12,8 @@ use crate::document::Narrative;
 use crate::draft::{self, Drafts, Handle, Mark};
 use crate::element::{self, Path, Placed};
 use crate::function;
-use crate::rule::{Beside, Extra, Rule, Source, Via};
-use crate::table::{SegmentMap, Tables};
+use crate::rule::{Beside, Extra, Name, Rule, Source, Via};
+use crate::table::{MapId, SegmentMap, Tables};
 use crate::time::Zones;
 use crate::unmapped::Reason;
 
@@ -82,10 +82,33 @@ impl<'m> Scope<'m> {
     }
 }
 
+/// Resources that rows refer to by name. A message fills a dozen slots at most, so looking through them is fast.
+#[derive(Debug, Default)]
+pub(crate) struct Slots(Vec<(&'static str, Handle)>);
+
+impl Slots {
+    pub(crate) fn get(&self, slot: &str) -> Option<Handle> {
+        self.0.iter().find(|(name, _)| *name == slot).map(|(_, handle)| *handle)
+    }
+
+    pub(crate) fn insert(&mut self, slot: &'static str, handle: Handle) {
+        match self.0.iter_mut().find(|(name, _)| *name == slot) {
+            Some((_, held)) => *held = handle,
+            None => self.0.push((slot, handle)),
+        }
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|(slot, _)| keep(slot));
+    }
+}
+
 /// A message being converted.
 pub(crate) struct Engine<'m> {
     pub(crate) tables: &'static Tables,
     pub(crate) segments: Vec<Segment<'m>>,
+    /// Name of each segment.
+    pub(crate) names: Vec<Name>,
     /// Component, repetition and subcomponent separators.
     pub(crate) separators: [u8; 3],
     pub(crate) zones: Zones,
@@ -99,7 +122,7 @@ pub(crate) struct Engine<'m> {
     pub(crate) groups: Vec<(usize, usize)>,
     /// Segment and field whose rows are being applied.
     pub(crate) at: (usize, usize),
-    pub(crate) slots: HashMap<String, Handle>,
+    pub(crate) slots: Slots,
     /// Resource whose rows are being applied.
     pub(crate) current: Handle,
     /// Narrative by resource.
@@ -116,14 +139,14 @@ impl<'m> Engine<'m> {
     ) -> Self {
         let delimiters = message.delimiters();
         let segments: Vec<_> = message.segments().collect();
-        let mut counts: HashMap<&str, usize> = HashMap::new();
-        let occurrences = segments
-            .iter()
-            .map(|segment| *counts.entry(segment.name()).and_modify(|n| *n += 1).or_insert(1))
-            .collect();
+        let names: Vec<_> = segments.iter().map(|segment| Name::of(segment.name())).collect();
+        let mut counts: HashMap<Name, usize> = HashMap::new();
+        let occurrences =
+            names.iter().map(|name| *counts.entry(*name).and_modify(|n| *n += 1).or_insert(1)).collect();
         Self {
             tables,
             segments,
+            names,
             occurrences,
             separators: [
                 delimiters.component,
@@ -136,7 +159,7 @@ impl<'m> Engine<'m> {
             refused: Vec::new(),
             groups: Vec::new(),
             at: (0, 0),
-            slots: HashMap::new(),
+            slots: Slots::default(),
             current: 0,
             narratives: HashMap::new(),
             depth: 0,
@@ -153,22 +176,17 @@ impl<'m> Engine<'m> {
     }
 
     /// Applies a map to a segment; the fields it used are in the answer.
-    pub(crate) fn apply(
-        &mut self,
-        map: &'static SegmentMap,
-        index: usize,
-        body: &mut Map<String, Value>,
-    ) -> Vec<Mark> {
+    pub(crate) fn apply(&mut self, map: &'static SegmentMap, index: usize, body: &mut Map) -> Vec<Mark> {
         let mut marks = Vec::new();
         for rule in &map.rules {
-            let Some((&field, within)) = rule.source.numbers.split_first() else {
+            let Some((field, within)) = split(&rule.source) else {
                 if self.holds(&rule.when, Scope::Segment, index) {
                     self.at = (index, 0);
                     self.apply_rule(rule, Scope::Segment, index, body, &mut marks);
                 }
                 continue;
             };
-            let Some((place, segment)) = self.peer(index, &rule.source.of) else { continue };
+            let Some((place, segment)) = self.peer(index, rule.source.of) else { continue };
             let value = segment.field(field);
             if value.is_empty() || !self.holds(&rule.when, Scope::Segment, index) {
                 continue;
@@ -177,13 +195,13 @@ impl<'m> Engine<'m> {
             self.at = (index, field);
             let mut components = 0;
             for repetition in value.repetitions() {
-                let scope = within.iter().fold(Scope::Repetition(repetition), |scope, n| scope.child(*n));
+                let scope = descend(Scope::Repetition(repetition), within);
                 if !self.valued(scope.raw()) {
                     continue;
                 }
                 let mut used = 0;
                 if self.fire(rule, scope, index, body, &mut used, &mut marks) {
-                    components |= within.first().map_or(used, |c| bit(*c));
+                    components |= within.first().map_or(used, |c| bit(usize::from(*c)));
                 }
             }
             if components != 0 {
@@ -198,7 +216,7 @@ impl<'m> Engine<'m> {
         rule: &'static Rule,
         scope: Scope<'m>,
         index: usize,
-        body: &mut Map<String, Value>,
+        body: &mut Map,
         marks: &mut Vec<Mark>,
     ) {
         let mut used = 0;
@@ -211,7 +229,7 @@ impl<'m> Engine<'m> {
         rule: &'static Rule,
         scope: Scope<'m>,
         index: usize,
-        body: &mut Map<String, Value>,
+        body: &mut Map,
         used: &mut u64,
         marks: &mut Vec<Mark>,
     ) -> bool {
@@ -221,13 +239,11 @@ impl<'m> Engine<'m> {
         }
         let Some(path) = &rule.path else { return self.fill(&rule.via, scope, index, body, used) };
         let before = self.at;
-        let (in_resource, beside): (Vec<_>, Vec<_>) =
-            rule.extras.iter().partition(|extra: &&Extra| extra.in_resource);
-        let more = self.extras(&in_resource, scope, index, marks);
+        let more = self.extras(&rule.in_resource, scope, index, marks);
         let leaf = self.value(&rule.via, scope, index, used, more);
         self.at = before;
         let Some(leaf) = leaf else { return false };
-        let extras = self.extras(&beside, scope, index, marks);
+        let extras = self.extras(&rule.beside, scope, index, marks);
         self.at = before;
         // Of what can be out of order, bounds of ranges are quantities and those of periods are texts.
         let quantity = leaf.is_object();
@@ -246,7 +262,7 @@ impl<'m> Engine<'m> {
 
     fn extras(
         &mut self,
-        extras: &[&'static Extra],
+        extras: &'static [Extra],
         scope: Scope<'m>,
         index: usize,
         marks: &mut Vec<Mark>,
@@ -262,7 +278,8 @@ impl<'m> Engine<'m> {
                         if let Some(value) = self.value(via, target, index, &mut used, Vec::new()) {
                             out.push((&extra.path, value));
                             if let Some((segment, field)) = at {
-                                let component = source.numbers.get(1).map_or(used, |c| bit(*c));
+                                let component =
+                                    source.numbers().get(1).map_or(used, |c| bit(usize::from(*c)));
                                 marks.push(Mark { segment, field, components: component });
                             }
                         }
@@ -281,34 +298,34 @@ impl<'m> Engine<'m> {
         index: usize,
     ) -> Vec<(Scope<'m>, Option<(usize, usize)>)> {
         if !source.field && !matches!(scope, Scope::Segment) {
-            let target = source.numbers.iter().fold(scope, |scope, n| scope.child(*n));
+            let target = descend(scope, source.numbers());
             return if self.valued(target.raw()) { vec![(target, None)] } else { Vec::new() };
         }
-        let Some((index, segment)) = self.peer(index, &source.of) else { return Vec::new() };
-        let Some((&field, within)) = source.numbers.split_first() else {
+        let Some((index, segment)) = self.peer(index, source.of) else { return Vec::new() };
+        let Some((field, within)) = split(source) else {
             return vec![(Scope::Segment, Some((index, 0)))];
         };
         segment
             .field(field)
             .repetitions()
-            .map(|r| within.iter().fold(Scope::Repetition(r), |scope, n| scope.child(*n)))
+            .map(|r| descend(Scope::Repetition(r), within))
             .filter(|scope| self.valued(scope.raw()))
             .map(|scope| (scope, Some((index, field))))
             .collect()
     }
 
     /// The segment of that name that belongs with the one at `index`: itself, one before it in its group, one after it.
-    pub(crate) fn peer(&self, index: usize, name: &str) -> Option<(usize, Segment<'m>)> {
-        let segment = *self.segments.get(index)?;
-        if segment.name() == name {
-            return Some((index, segment));
-        }
-        if name == "MSH" {
-            return self.segments.first().map(|s| (0, *s));
-        }
-        let (start, end) = self.groups.get(index).copied().unwrap_or((0, self.segments.len()));
-        let found = |i: usize| self.segments.get(i).filter(|s| s.name() == name).map(|s| (i, *s));
-        (start..index).rev().find_map(found).or_else(|| (index + 1..end).find_map(found))
+    pub(crate) fn peer(&self, index: usize, name: Name) -> Option<(usize, Segment<'m>)> {
+        let is = |i: &usize| self.names.get(*i) == Some(&name);
+        let place = if is(&index) {
+            index
+        } else if name == Name::MSH {
+            0
+        } else {
+            let (start, end) = self.groups.get(index).copied().unwrap_or((0, self.segments.len()));
+            (start..index).rev().find(is).or_else(|| (index + 1..end).find(is))?
+        };
+        self.segments.get(place).map(|segment| (place, *segment))
     }
 
     /// Whether a row's condition holds where the row stands.
@@ -337,15 +354,15 @@ impl<'m> Engine<'m> {
     /// The first valued of what [`Self::resolve`] finds.
     pub(crate) fn first(&self, source: &Source, scope: Scope<'m>, index: usize) -> Option<Scope<'m>> {
         if !source.field && !matches!(scope, Scope::Segment) {
-            let target = source.numbers.iter().fold(scope, |scope, n| scope.child(*n));
+            let target = descend(scope, source.numbers());
             return self.valued(target.raw()).then_some(target);
         }
-        let (_, segment) = self.peer(index, &source.of)?;
-        let Some((&field, within)) = source.numbers.split_first() else { return Some(Scope::Segment) };
+        let (_, segment) = self.peer(index, source.of)?;
+        let Some((field, within)) = split(source) else { return Some(Scope::Segment) };
         segment
             .field(field)
             .repetitions()
-            .map(|r| within.iter().fold(Scope::Repetition(r), |scope, n| scope.child(*n)))
+            .map(|r| descend(Scope::Repetition(r), within))
             .find(|scope| self.valued(scope.raw()))
     }
 
@@ -355,12 +372,12 @@ impl<'m> Engine<'m> {
         via: &'static Via,
         scope: Scope<'m>,
         index: usize,
-        body: &mut Map<String, Value>,
+        body: &mut Map,
         used: &mut u64,
     ) -> bool {
         match via {
-            Via::Map(name) => {
-                let Some(map) = self.tables.maps.get(name) else { return false };
+            Via::Map(id) => {
+                let Some(map) = self.tables.map(*id) else { return false };
                 let before = body.len();
                 self.inner(map, scope, index, body, used);
                 body.len() > before || *used != 0
@@ -392,12 +409,11 @@ impl<'m> Engine<'m> {
                     return None;
                 }
                 let value = match codes {
-                    Some(name) => self
+                    Some(id) => self
                         .tables
-                        .codes
-                        .get(name)
+                        .codes(*id)
                         .and_then(|map| map.rows.get(text))
-                        .map(|concept| Value::from(concept.code.as_str()))
+                        .map(|concept| Value::from(concept.code))
                         .ok_or(Reason::InvalidCode),
                     None => primitive.value(text, &mut self.zones),
                 };
@@ -414,16 +430,14 @@ impl<'m> Engine<'m> {
                 }
             }
             Via::Concept { coding, map, table } => {
-                let map = map.as_ref().and_then(|name| self.tables.codes.get(name));
-                let table = table.as_deref();
+                let map = map.and_then(|id| self.tables.codes(id));
                 let build = if *coding { concept::single } else { concept::codeable };
-                build(self, scope, map, table, used)
+                build(self, scope, map, *table, used)
             }
-            Via::Map(name) => self.object(name, scope, index, used).map(Value::Object),
-            Via::Reference(name) => {
-                let map = self.tables.maps.get(name)?;
-                let kind = map.resource.as_deref()?;
-                let mut body = self.object(name, scope, index, used)?;
+            Via::Map(id) => self.object(*id, scope, index, used).map(Value::Object),
+            Via::Reference(id) => {
+                let kind = self.tables.map(*id)?.resource?;
+                let mut body = self.object(*id, scope, index, used)?;
                 for (path, value) in more {
                     element::place(&mut body, path, value, Vec::new(), false);
                 }
@@ -432,7 +446,7 @@ impl<'m> Engine<'m> {
             Via::Function(function) => {
                 let value = function::value(self, function, scope, index, used)?;
                 if !more.is_empty() {
-                    let made = value.get("reference").and_then(Value::as_str).and_then(draft::pending);
+                    let made = value.get("reference").and_then(Value::as_link);
                     if let Some(body) = made.and_then(|handle| self.drafts.body(handle)) {
                         for (path, value) in more {
                             element::place(body, path, value, Vec::new(), false);
@@ -446,20 +460,20 @@ impl<'m> Engine<'m> {
 
     /// A reference to the resource with that content, known by its first identifier if an authority makes that unique,
     /// else by its content.
-    pub(crate) fn share(&mut self, kind: &str, body: Map<String, Value>) -> Value {
-        let key = authority_key(&body).unwrap_or_else(|| Value::Object(body.clone()).to_string());
+    pub(crate) fn share(&mut self, kind: &'static str, body: Map) -> Value {
+        let key = authority_key(&body).unwrap_or_else(|| body.to_string());
         draft::reference(self.drafts.share(kind, &key, body))
     }
 
     /// An object by a data-type map; `None` if it would be empty or lack what the map requires.
     pub(crate) fn object(
         &mut self,
-        name: &str,
+        id: MapId,
         scope: Scope<'m>,
         index: usize,
         used: &mut u64,
-    ) -> Option<Map<String, Value>> {
-        let map = self.tables.maps.get(name)?;
+    ) -> Option<Map> {
+        let map = self.tables.map(id)?;
         let mut body = Map::new();
         self.inner(map, scope, index, &mut body, used);
         (!body.is_empty() && complete(map, &body)).then_some(body)
@@ -470,7 +484,7 @@ impl<'m> Engine<'m> {
         map: &'static SegmentMap,
         scope: Scope<'m>,
         index: usize,
-        body: &mut Map<String, Value>,
+        body: &mut Map,
         used: &mut u64,
     ) {
         if self.depth >= DEPTH {
@@ -480,20 +494,31 @@ impl<'m> Engine<'m> {
         let mut marks = Vec::new();
         let count = scope.count();
         for rule in &map.rules {
-            if rule.source.numbers.first().is_some_and(|n| *n > count) {
+            let first = rule.source.numbers().first().map(|n| usize::from(*n));
+            if first.is_some_and(|n| n > count) {
                 continue;
             }
-            let target = rule.source.numbers.iter().fold(scope, |scope, n| scope.child(*n));
+            let target = descend(scope, rule.source.numbers());
             if !self.valued(target.raw()) || !self.holds(&rule.when, scope, index) {
                 continue;
             }
             let mut within = 0;
             if self.fire(rule, target, index, body, &mut within, &mut marks) {
-                *used |= rule.source.numbers.first().map_or(within, |n| bit(*n));
+                *used |= first.map_or(within, bit);
             }
         }
         self.depth -= 1;
     }
+}
+
+/// The part of a value that numbers lead to.
+fn descend<'m>(scope: Scope<'m>, numbers: &[u8]) -> Scope<'m> {
+    numbers.iter().fold(scope, |scope, n| scope.child(usize::from(*n)))
+}
+
+/// The field of a source and the numbers within it.
+fn split(source: &Source) -> Option<(usize, &[u8])> {
+    source.numbers().split_first().map(|(field, within)| (usize::from(*field), within))
 }
 
 /// The bit of component `n`; components past the 62nd share one.
@@ -502,18 +527,18 @@ pub(crate) fn bit(n: usize) -> u64 {
 }
 
 /// Whether an object has what its map requires.
-pub(crate) fn complete(map: &SegmentMap, body: &Map<String, Value>) -> bool {
+pub(crate) fn complete(map: &SegmentMap, body: &Map) -> bool {
     map.requires.iter().all(|any| any.iter().any(|element| body.contains_key(element)))
 }
 
 /// `system|value` of the first identifier that names its authority.
-fn authority_key(body: &Map<String, Value>) -> Option<String> {
+fn authority_key(body: &Map) -> Option<String> {
     let first = body.get("identifier")?.as_array()?.first()?;
     Some(format!("{}|{}", first.get("system")?.as_str()?, first.get("value")?.as_str()?))
 }
 
 /// `system|value|type` of the first identifier.
-pub(crate) fn identifier_key(body: &Map<String, Value>) -> Option<String> {
+pub(crate) fn identifier_key(body: &Map) -> Option<String> {
     let first = match body.get("identifier")? {
         Value::Array(list) => list.first()?,
         one => one,

@@ -1,6 +1,6 @@
 //! Data types that rows cannot describe.
 
-use serde_json::{Map, Value, json};
+use compact_str::format_compact;
 
 use crate::code_system;
 use crate::concept;
@@ -13,6 +13,7 @@ use crate::rule::Source;
 use crate::time::{self, Stamp};
 use crate::unit;
 use crate::unmapped::Reason;
+use crate::value::{Map, Text, Value, json};
 
 /// A function that a row names with `fn:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,15 +153,17 @@ pub(crate) fn value(
             concept::label(scope).map(Value::from)
         }
         Function::Language => {
-            let map = engine.tables.codes.get("PrimaryLanguage");
+            let map = engine.tables.codes_named("PrimaryLanguage");
             let concept = concept::codeable(engine, scope, map, None, used)?;
             let coded = concept.to_string().contains("urn:ietf:bcp:47");
             if coded { Some(concept) } else { concept::label(scope).map(|text| json!({"text": text})) }
         }
         Function::LanguageCode => {
             let text = scope.text();
-            let known = engine.tables.codes.get("PrimaryLanguage").and_then(|map| map.rows.get(text.trim()));
-            let code = known.map(|concept| concept.code.clone()).or_else(|| language_tag(text.trim()));
+            let known =
+                engine.tables.codes_named("PrimaryLanguage").and_then(|map| map.rows.get(text.trim()));
+            let code =
+                known.map(|concept| Text::const_new(concept.code)).or_else(|| language_tag(text.trim()));
             *used |= 0x3F_FFFE;
             if code.is_none() {
                 engine.refused.push((engine.at.0, engine.at.1, Reason::InvalidCode));
@@ -176,7 +179,7 @@ pub(crate) fn value(
             let value = checked(engine, number::decimal(&scope.text()))?;
             *used |= bit(1);
             let mut quantity = Map::new();
-            quantity.insert("value".into(), value);
+            quantity.insert("value", value);
             quantity.extend(unit_of(engine, source, index));
             Some(Value::Object(quantity))
         }
@@ -211,7 +214,7 @@ pub(crate) fn fill(
     function: &Function,
     scope: Scope<'_>,
     index: usize,
-    body: &mut Map<String, Value>,
+    body: &mut Map,
     used: &mut u64,
 ) -> bool {
     match function {
@@ -251,7 +254,7 @@ fn checked<T>(engine: &mut Engine<'_>, found: Option<T>) -> Option<T> {
     found
 }
 
-fn unit_of(engine: &Engine<'_>, source: &Source, index: usize) -> Map<String, Value> {
+fn unit_of(engine: &Engine<'_>, source: &Source, index: usize) -> Map {
     engine.resolve_first(source, index).map(|unit| concept::unit(engine, unit)).unwrap_or_default()
 }
 
@@ -266,18 +269,18 @@ fn seconds(engine: &mut Engine<'_>, scope: Scope<'_>, source: Option<&Source>, i
 }
 
 /// The URI of the authority in an HD: its universal id if that is one, else its name at this facility.
-pub(crate) fn authority(scope: Scope<'_>, facility: &str) -> Option<String> {
+pub(crate) fn authority(scope: Scope<'_>, facility: &str) -> Option<Text> {
     let (name, id) = (scope.child(1).text(), scope.child(2).text());
     named_authority(name.trim(), id.trim(), facility)
 }
 
-fn named_authority(name: &str, id: &str, facility: &str) -> Option<String> {
+fn named_authority(name: &str, id: &str, facility: &str) -> Option<Text> {
     match (name, id) {
         // Written by the Social Security Administration; the one namespace that means the same everywhere.
-        ("USSSA" | "SSA", _) => Some("http://hl7.org/fhir/sid/us-ssn".into()),
-        (_, "2.16.840.1.113883.4.1") => Some("http://hl7.org/fhir/sid/us-ssn".into()),
-        (_, "2.16.840.1.113883.4.6") => Some("http://hl7.org/fhir/sid/us-npi".into()),
-        ("NPI" | "NPPES", "") => Some("http://hl7.org/fhir/sid/us-npi".into()),
+        ("USSSA" | "SSA", _) => Some(Text::const_new("http://hl7.org/fhir/sid/us-ssn")),
+        (_, "2.16.840.1.113883.4.1") => Some(Text::const_new("http://hl7.org/fhir/sid/us-ssn")),
+        (_, "2.16.840.1.113883.4.6") => Some(Text::const_new("http://hl7.org/fhir/sid/us-npi")),
+        ("NPI" | "NPPES", "") => Some(Text::const_new("http://hl7.org/fhir/sid/us-npi")),
         (name, id) => code_system::universal(id)
             .or_else(|| code_system::universal(name))
             .or_else(|| (!name.is_empty()).then(|| code_system::local(facility, name)))
@@ -285,18 +288,18 @@ fn named_authority(name: &str, id: &str, facility: &str) -> Option<String> {
     }
 }
 
-fn endpoint(scope: Scope<'_>, facility: &str) -> Option<String> {
+fn endpoint(scope: Scope<'_>, facility: &str) -> Option<Text> {
     let (name, id, kind) = (scope.child(1).text(), scope.child(2).text(), scope.child(3).text());
     let (name, id) = (name.trim(), id.trim());
     if kind.trim() == "DNS" && !id.is_empty() && !id.contains(char::is_whitespace) {
-        return Some(format!("urn:dns:{id}"));
+        return Some(format_compact!("urn:dns:{id}"));
     }
     code_system::universal(id)
         .or_else(|| (!name.is_empty()).then(|| code_system::local(facility, name)))
         .or_else(|| (!id.is_empty()).then(|| code_system::local(facility, id)))
 }
 
-fn organization(scope: Scope<'_>, facility: &str) -> Option<Map<String, Value>> {
+fn organization(scope: Scope<'_>, facility: &str) -> Option<Map> {
     let (name, id) = (scope.child(1).text(), scope.child(2).text());
     let mut body = Map::new();
     let mut identifiers = Vec::new();
@@ -308,33 +311,37 @@ fn organization(scope: Scope<'_>, facility: &str) -> Option<Map<String, Value>> 
         _ => {}
     }
     if let Some(name) = primitive::string(&name) {
-        identifiers.push(json!({"system": code_system::local(facility, "namespace"), "value": name}));
-        body.insert("name".into(), Value::from(name));
+        identifiers.push(json!({"system": code_system::local(facility, "namespace"), "value": &name}));
+        body.insert("name", Value::from(name));
     }
     if identifiers.is_empty() {
         return None;
     }
-    body.insert("identifier".into(), Value::Array(identifiers));
+    body.insert("identifier", Value::Array(identifiers));
     Some(body)
 }
 
 /// XTN to ContactPoint. `cpt-2` (FHIR 4.0.1): a value needs a system.
-fn telecom(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<Map<String, Value>> {
+fn telecom(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<Map> {
     let text = |n: usize| primitive::string(&scope.child(n).text());
     let (country, area, local, extension) = (text(5), text(6), text(7), text(8));
     let kind = text(3);
     let electronic = matches!(kind.as_deref(), Some("Internet" | "X.400"));
     let composed = local.as_ref().map(|local| {
-        let mut number = String::new();
+        let mut number = Text::default();
         if let Some(country) = &country {
-            number.push_str(&format!("+{} ", country.trim_start_matches('+')));
+            number.push('+');
+            number.push_str(country.trim_start_matches('+'));
+            number.push(' ');
         }
         if let Some(area) = &area {
-            number.push_str(&format!("{area} "));
+            number.push_str(area);
+            number.push(' ');
         }
         number.push_str(local);
         if let Some(extension) = &extension {
-            number.push_str(&format!(" X{extension}"));
+            number.push_str(" X");
+            number.push_str(extension);
         }
         number
     });
@@ -346,49 +353,53 @@ fn telecom(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<
             text(12).or(composed).or_else(|| text(1))
         };
     let value = value?;
-    let codes = &engine.tables.codes;
-    let code = |map: &str, from: &str| codes.get(map).and_then(|m| m.rows.get(from)).map(|c| c.code.clone());
+    let tables = engine.tables;
+    let code = |map: &str, from: &str| tables.codes_named(map).and_then(|m| m.rows.get(from)).map(|c| c.code);
     let system = match &kind {
-        Some(kind) => code("TelecommunicationEquipmentType", kind).unwrap_or_else(|| "other".into()),
-        None if value.contains('@') => "email".into(),
-        None if value.bytes().filter(u8::is_ascii_digit).count() >= 3 => "phone".into(),
-        None => "other".into(),
+        Some(kind) => code("TelecommunicationEquipmentType", kind).unwrap_or("other"),
+        None if value.contains('@') => "email",
+        None if value.bytes().filter(u8::is_ascii_digit).count() >= 3 => "phone",
+        None => "other",
     };
     let mut point = Map::new();
-    let parts = [("country", &country), ("area", &area), ("local", &local), ("extension", &extension)];
+    let parts = [
+        ("http://hl7.org/fhir/StructureDefinition/contactpoint-country", &country),
+        ("http://hl7.org/fhir/StructureDefinition/contactpoint-area", &area),
+        ("http://hl7.org/fhir/StructureDefinition/contactpoint-local", &local),
+        ("http://hl7.org/fhir/StructureDefinition/contactpoint-extension", &extension),
+    ];
     let parts: Vec<Value> = parts
         .into_iter()
         .filter(|_| !electronic)
-        .filter_map(|(name, part)| {
-            let url = format!("http://hl7.org/fhir/StructureDefinition/contactpoint-{name}");
-            part.as_ref().map(|part| json!({"url": url, "valueString": part}))
+        .filter_map(|(url, part)| {
+            part.as_ref().map(|part| json!({"url": Value::from(url), "valueString": part}))
         })
         .collect();
     if !parts.is_empty() {
-        point.insert("extension".into(), Value::Array(parts));
+        point.insert("extension", Value::Array(parts));
     }
-    point.insert("system".into(), Value::from(system));
-    point.insert("value".into(), Value::from(value));
-    let mobile = (kind.as_deref() == Some("CP")).then(|| "mobile".to_owned());
+    point.insert("system", Value::from(system));
+    point.insert("value", Value::from(value));
+    let mobile = (kind.as_deref() == Some("CP")).then_some("mobile");
     let usage = mobile.or_else(|| text(2).and_then(|u| code("TelecommunicationUseCode", &u)));
     if let Some(usage) = usage {
-        point.insert("use".into(), Value::from(usage));
+        point.insert("use", Value::from(usage));
     }
     if let Some(rank) = number::integer(&scope.child(18).text(), 1) {
-        point.insert("rank".into(), rank);
+        point.insert("rank", rank);
         *used |= bit(18);
     }
-    let mut period: Map<String, Value> = [(13, "start"), (14, "end")]
+    let mut period: Map = [(13, "start"), (14, "end")]
         .into_iter()
         .filter_map(|(n, name)| {
             let stamp = Stamp::parse(&scope.child(n).text())?;
             *used |= bit(n);
-            Some((name.to_owned(), Value::from(stamp.date_time(&mut engine.zones))))
+            Some((name, Value::from(stamp.date_time(&mut engine.zones))))
         })
         .collect();
     time::order(&mut period);
     if !period.is_empty() {
-        point.insert("period".into(), Value::Object(period));
+        point.insert("period", Value::Object(period));
     }
     // XTN.1 and XTN.12 are the same number written as one; XTN.4 only counts where it was taken.
     *used |= bit(1) | bit(2) | bit(3) | bit(5) | bit(6) | bit(7) | bit(8) | bit(12);
@@ -399,11 +410,11 @@ fn telecom(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<
 }
 
 /// A tag of the form that BCP 47 gives: a language of two or three letters, then a script or region.
-fn language_tag(text: &str) -> Option<String> {
+fn language_tag(text: &str) -> Option<Text> {
     let mut parts = text.split(['-', '_']);
     let language =
         parts.next().filter(|l| matches!(l.len(), 2 | 3) && l.bytes().all(|b| b.is_ascii_alphabetic()))?;
-    let mut tag = language.to_ascii_lowercase();
+    let mut tag = Text::from(language.to_ascii_lowercase());
     for part in parts {
         if !matches!(part.len(), 2..=4) || !part.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return None;
@@ -416,17 +427,17 @@ fn language_tag(text: &str) -> Option<String> {
 
 fn name_text(scope: Scope<'_>, used: &mut u64) -> Option<String> {
     *used |= bit(1) | bit(2) | bit(3) | bit(4) | bit(5) | bit(6);
-    let parts: Vec<String> =
+    let parts: Vec<Text> =
         [5, 2, 3, 1, 4, 6].into_iter().filter_map(|n| primitive::string(&scope.child(n).text())).collect();
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-fn quantity(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<Map<String, Value>> {
+fn quantity(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<Map> {
     // Every use is a SimpleQuantity, which takes no comparator.
     let value = checked(engine, number::decimal(&scope.child(1).text()))?;
     *used |= bit(1) | bit(2);
     let mut quantity = Map::new();
-    quantity.insert("value".into(), value);
+    quantity.insert("value", value);
     quantity.extend(concept::unit(engine, scope.child(2)));
     Some(quantity)
 }

@@ -31,9 +31,10 @@ mod table;
 mod time;
 mod unit;
 mod unmapped;
+mod value;
 mod walk;
 
-pub use convert::{Conversion, Options, convert};
+pub use convert::{Conversion, Options, convert, convert_to_text};
 pub use error::{Error, ErrorPage};
 pub use identity::{PatientIdentity, patient_identity};
 pub use unmapped::{Reason, Unmapped};

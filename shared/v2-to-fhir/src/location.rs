@@ -1,6 +1,6 @@
 //! PL and DLD to Location: one resource for each level, each part of the next.
 
-use serde_json::{Map, Value, json};
+use crate::value::{Map, Text, Value, json};
 
 use crate::code_system;
 use crate::draft;
@@ -48,25 +48,25 @@ pub(crate) fn reference(
         chain.push_str(&format!("/{code}:{shown}:{}", id.as_deref().unwrap_or_default()));
         if let Some(value) = primitive::string(&part.child(1).text()) {
             let system = system.unwrap_or_else(|| code_system::local(&engine.facility, "location"));
-            body.insert("identifier".into(), json!([{"system": system, "value": value}]));
+            body.insert("identifier", json!([{"system": system, "value": value}]));
         } else if let Some(system) = system {
-            body.insert("identifier".into(), json!([{"system": "urn:ietf:rfc:3986", "value": system}]));
+            body.insert("identifier", json!([{"system": "urn:ietf:rfc:3986", "value": system}]));
         }
-        body.insert("name".into(), Value::from(shown));
+        body.insert("name", Value::from(shown));
         if Some(place) == last
             && let Some(description) = &description
         {
-            body.insert("description".into(), Value::from(description.as_str()));
+            body.insert("description", Value::from(description));
             *used |= bit(9);
         }
-        body.insert("mode".into(), json!("instance"));
-        let physical = code_system::short("location-physical-type");
+        body.insert("mode", json!("instance"));
+        let physical = Value::from("http://terminology.hl7.org/CodeSystem/location-physical-type");
         body.insert(
-            "physicalType".into(),
-            json!({"coding": [{"system": physical, "code": code, "display": display}]}),
+            "physicalType",
+            json!({"coding": [{"system": physical, "code": Value::from(code), "display": Value::from(display)}]}),
         );
         if let Some(outer) = inner {
-            body.insert("partOf".into(), draft::reference(outer));
+            body.insert("partOf", draft::reference(outer));
         }
         inner = Some(engine.drafts.share("Location", &chain, body));
     }
@@ -76,13 +76,13 @@ pub(crate) fn reference(
         *used |= bit(9);
         let key = format!("/description:{description}");
         let mut body = Map::new();
-        body.insert("description".into(), Value::from(description));
-        body.insert("mode".into(), json!("instance"));
+        body.insert("description", Value::from(description));
+        body.insert("mode", json!("instance"));
         inner = Some(engine.drafts.share("Location", &key, body));
     }
     inner.map(draft::reference)
 }
 
-fn name(part: Scope<'_>) -> Option<String> {
+fn name(part: Scope<'_>) -> Option<Text> {
     primitive::string(&part.child(1).text()).or_else(|| primitive::string(&part.child(2).text()))
 }

@@ -1,6 +1,6 @@
 //! HL7 v2 NM to FHIR numbers, digits kept as sent.
 
-use serde_json::Value;
+use crate::value::{Text, Value};
 
 /// A decimal as FHIR writes it (FHIR 4.0.1, section 2.24.0.1), every digit of the sender kept.
 ///
@@ -22,7 +22,7 @@ pub(crate) fn decimal(text: &str) -> Option<Value> {
     }
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
-    let mut out = String::with_capacity(text.len() + 1);
+    let mut out = Text::with_capacity(text.len() + 1);
     if negative {
         out.push('-');
     }
@@ -31,7 +31,7 @@ pub(crate) fn decimal(text: &str) -> Option<Value> {
         out.push('.');
         out.push_str(fraction);
     }
-    serde_json::from_str::<serde_json::Number>(&out).ok().map(Value::Number)
+    Some(Value::Number(out))
 }
 
 /// A comparator and a decimal: `<0.01`, `>= 5`. The comparator is absent for a bare number.

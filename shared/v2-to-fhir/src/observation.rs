@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
 
 use crate::concept;
 use crate::element::above;
@@ -11,11 +10,12 @@ use crate::number;
 use crate::primitive;
 use crate::time::{self, Stamp, time_of_day};
 use crate::unmapped::Reason;
+use crate::value::{Map, Value, json};
 
 const ATTACHMENT: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
 
 /// Whether an observation, or a component, has a value.
-pub(crate) fn has_value(body: &Map<String, Value>) -> bool {
+pub(crate) fn has_value(body: &Map) -> bool {
     body.keys().any(|key| key.starts_with("value"))
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn is_text(kind: &str) -> bool {
 }
 
 /// Fills `value[x]`, or `component` where OBX-5 repeats; whether it did.
-pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map<String, Value>) -> bool {
+pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map) -> bool {
     let Some(&obx) = engine.segments.get(index) else { return false };
     let kind = obx.field(2).text();
     let kind = kind.trim();
@@ -39,7 +39,7 @@ pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map<String
         if lines.is_empty() {
             return false;
         }
-        body.insert("valueString".into(), Value::from(lines.join("\n")));
+        body.insert("valueString", Value::from(lines.join("\n")));
         return true;
     }
     match values.as_slice() {
@@ -58,9 +58,9 @@ pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map<String
                 };
                 let mut component = Map::new();
                 if let Some(code) = &code {
-                    component.insert("code".into(), code.clone());
+                    component.insert("code", code.clone());
                 } else {
-                    component.insert("code".into(), absent());
+                    component.insert("code", absent());
                 }
                 place(&mut component, element, value);
                 components.push(Value::Object(component));
@@ -68,7 +68,7 @@ pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map<String
             if components.is_empty() {
                 return false;
             }
-            body.insert("component".into(), Value::Array(components));
+            body.insert("component", Value::Array(components));
             true
         }
     }
@@ -84,23 +84,18 @@ fn refused(engine: &mut Engine<'_>) -> bool {
     false
 }
 
-fn place(body: &mut Map<String, Value>, element: &str, value: Value) -> bool {
+fn place(body: &mut Map, element: &'static str, value: Value) -> bool {
     if element == "extension" {
         if let Value::Array(list) = body.entry("extension").or_insert_with(|| json!([])) {
             list.push(value);
         }
     } else {
-        body.insert(element.into(), value);
+        body.insert(element, value);
     }
     true
 }
 
-fn typed(
-    engine: &mut Engine<'_>,
-    kind: &str,
-    value: Scope<'_>,
-    unit: &Map<String, Value>,
-) -> Option<(&'static str, Value)> {
+fn typed(engine: &mut Engine<'_>, kind: &str, value: Scope<'_>, unit: &Map) -> Option<(&'static str, Value)> {
     let text = || primitive::string(&value.full_text()).map(|text| ("valueString", Value::from(text)));
     match kind {
         "NM" | "SI" => match number::compared(&value.text()) {
@@ -129,7 +124,7 @@ fn typed(
             let mut period = Map::new();
             for (n, name) in [(1, "start"), (2, "end")] {
                 if let Some(stamp) = Stamp::parse(&value.child(n).text()) {
-                    period.insert(name.into(), Value::from(stamp.date_time(&mut engine.zones)));
+                    period.insert(name, Value::from(stamp.date_time(&mut engine.zones)));
                 }
             }
             time::order(&mut period);
@@ -143,7 +138,7 @@ fn typed(
         "ED" | "RP" => {
             let mut used = 0;
             let attachment = attachment(value, &mut used)?;
-            Some(("extension", json!({"url": ATTACHMENT, "valueAttachment": attachment})))
+            Some(("extension", json!({"url": Value::from(ATTACHMENT), "valueAttachment": attachment})))
         }
         "XCN" | "XPN" | "PN" | "CN" | "XON" | "XAD" | "XTN" | "CX" | "EI" | "HD" | "PL" | "MO" => {
             let parts: Vec<_> = (1..=20).filter_map(|n| primitive::string(&value.child(n).text())).collect();
@@ -153,22 +148,22 @@ fn typed(
     }
 }
 
-fn quantity(comparator: Option<&str>, number: Value, unit: &Map<String, Value>) -> Value {
+fn quantity(comparator: Option<&'static str>, number: Value, unit: &Map) -> Value {
     let mut quantity = Map::new();
-    quantity.insert("value".into(), number);
+    quantity.insert("value", number);
     if let Some(comparator) = comparator {
-        quantity.insert("comparator".into(), json!(comparator));
+        quantity.insert("comparator", Value::from(comparator));
     }
     quantity.extend(unit.clone());
     Value::Object(quantity)
 }
 
 /// A range, unless it is empty or its low is above its high (FHIR 4.0.1, rng-2).
-fn range(low: Option<Value>, high: Option<Value>, unit: &Map<String, Value>) -> Option<Value> {
+fn range(low: Option<Value>, high: Option<Value>, unit: &Map) -> Option<Value> {
     let mut range = Map::new();
     for (name, value) in [("low", low), ("high", high)] {
         if let Some(value) = value {
-            range.insert(name.into(), quantity(None, value, unit));
+            range.insert(name, quantity(None, value, unit));
         }
     }
     let turned = matches!((range.get("low"), range.get("high")), (Some(low), Some(high)) if above(low, high));
@@ -176,7 +171,7 @@ fn range(low: Option<Value>, high: Option<Value>, unit: &Map<String, Value>) -> 
 }
 
 /// SN: a comparator, a number, a separator, a number. `None` where it is none of the guide's shapes.
-fn structured(value: Scope<'_>, unit: &Map<String, Value>) -> Option<(&'static str, Value)> {
+fn structured(value: Scope<'_>, unit: &Map) -> Option<(&'static str, Value)> {
     let part = |n: usize| value.child(n).text().trim().to_owned();
     let comparator = part(1);
     let first = number::decimal(&part(2));
@@ -220,11 +215,11 @@ pub(crate) fn reference_range(engine: &Engine<'_>, text: &str, index: usize) -> 
         let (low, high) = bounds(&shown);
         for (name, value) in [("low", low), ("high", high)] {
             if let Some(value) = value {
-                body.insert(name.into(), quantity(None, value, &unit));
+                body.insert(name, quantity(None, value, &unit));
             }
         }
     }
-    body.insert("text".into(), Value::from(shown));
+    body.insert("text", Value::from(shown));
     Some(Value::Object(body))
 }
 
@@ -247,7 +242,7 @@ fn bounds(text: &str) -> (Option<Value>, Option<Value>) {
 }
 
 /// ED or RP to Attachment. A pointer has its address first, data its encoding fourth and its content fifth.
-pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map<String, Value>> {
+pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map> {
     let text = |n: usize| primitive::string(&scope.child(n).text());
     let (kind, subtype) = (text(2), text(3));
     let mut body = Map::new();
@@ -259,17 +254,17 @@ pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map<String,
     };
     if let Some(data) = data {
         *used |= bit(2) | bit(3) | bit(4) | bit(5);
-        body.insert("contentType".into(), Value::from(content_type(kind.as_deref(), subtype.as_deref())));
-        body.insert("data".into(), Value::from(data));
+        body.insert("contentType", Value::from(content_type(kind.as_deref(), subtype.as_deref())));
+        body.insert("data", Value::from(data));
         return Some(body);
     }
     let url = primitive::uri(&scope.child(1).text()).filter(|u| u.contains(':'))?;
     *used |= bit(1) | bit(3) | bit(4);
     let kind = text(3);
     if let (Some(kind), Some(subtype)) = (&kind, text(4)) {
-        body.insert("contentType".into(), Value::from(content_type(Some(kind), Some(&subtype))));
+        body.insert("contentType", Value::from(content_type(Some(kind), Some(&subtype))));
     }
-    body.insert("url".into(), Value::from(url));
+    body.insert("url", Value::from(url));
     Some(body)
 }
 

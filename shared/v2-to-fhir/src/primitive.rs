@@ -1,6 +1,6 @@
 //! HL7 v2 text to FHIR primitive types.
 
-use serde_json::Value;
+use crate::value::{Text, Value};
 
 use crate::number;
 use crate::time::{Stamp, Zones, time_of_day};
@@ -82,17 +82,19 @@ fn printable(text: &str) -> impl Iterator<Item = char> + '_ {
 }
 
 /// FHIR `string`: something other than white space, no control characters but tab and line ends, at most 1 MiB.
-pub(crate) fn string(text: &str) -> Option<String> {
-    let mut clean: String = printable(text).collect();
-    let end = clean.trim_end().len();
-    clean.truncate(end);
-    let start = clean.len() - clean.trim_start().len();
-    clean.drain(..start);
+pub(crate) fn string(text: &str) -> Option<Text> {
+    let plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    let clean = if plain {
+        Text::new(text.trim_ascii())
+    } else {
+        let clean: String = printable(text).collect();
+        Text::new(clean.trim())
+    };
     (!clean.is_empty() && clean.len() <= MAX_BYTES).then_some(clean)
 }
 
 /// Adds a line to a FHIR `string` without reading what it holds again; false if it would be too long.
-pub(crate) fn add_line(held: &mut String, line: &str) -> bool {
+pub(crate) fn add_line(held: &mut Text, line: &str) -> bool {
     let before = held.len();
     held.push('\n');
     held.extend(printable(line));
@@ -102,15 +104,24 @@ pub(crate) fn add_line(held: &mut String, line: &str) -> bool {
 }
 
 /// FHIR `code`: no white space at the ends, single spaces within.
-pub(crate) fn code(text: &str) -> Option<String> {
-    let code = text.split_whitespace().collect::<Vec<_>>().join(" ");
+pub(crate) fn code(text: &str) -> Option<Text> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(Text::new(text));
+    }
+    let mut code = Text::default();
+    for word in text.split_whitespace() {
+        if !code.is_empty() {
+            code.push(' ');
+        }
+        code.push_str(word);
+    }
     (!code.is_empty() && !code.chars().any(char::is_control)).then_some(code)
 }
 
 /// FHIR `uri`: no white space.
-pub(crate) fn uri(text: &str) -> Option<String> {
+pub(crate) fn uri(text: &str) -> Option<Text> {
     let text = text.trim();
-    (!text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())).then(|| text.to_owned())
+    (!text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())).then(|| Text::new(text))
 }
 
 /// Base64 that decodes, line breaks taken out.
@@ -129,7 +140,7 @@ mod tests {
     fn text_is_cleaned_not_changed() {
         assert_eq!(string(" a\u{1}b \r\nc ").as_deref(), Some("ab \n\nc"));
         assert_eq!(string(" \t "), None);
-        let mut held = "one".to_owned();
+        let mut held = Text::new("one");
         for line in ["", "  two \u{1}", " "] {
             assert!(add_line(&mut held, line));
         }

@@ -1,4 +1,5 @@
-//! The maps of `maps/`, read once.
+//! The maps of `maps/`, read once: names become positions, so that nothing is looked up by name while a message is
+//! converted.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,53 +7,61 @@ use std::sync::LazyLock;
 use crate::code_system;
 use crate::condition::Condition;
 use crate::element::Path;
-use crate::rule::Rule;
+use crate::rule::{Name, Rule};
 
 /// A segment or data-type map.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentMap {
     pub(crate) rules: Vec<Rule>,
     /// Elements without which the object is not worth having; groups of which one is enough.
-    pub(crate) requires: Vec<Vec<String>>,
+    pub(crate) requires: Vec<Vec<&'static str>>,
     /// Resource type, for a map that makes one.
-    pub(crate) resource: Option<String>,
+    pub(crate) resource: Option<&'static str>,
 }
+
+/// Which of [`Tables::maps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct MapId(usize);
 
 /// A concept map.
 #[derive(Debug, Default)]
 pub(crate) struct CodeMap {
-    /// HL7 table of the source codes.
-    pub(crate) table: Option<String>,
-    pub(crate) rows: HashMap<String, Concept>,
+    /// URI of the HL7 table of the source codes.
+    pub(crate) table: Option<&'static str>,
+    pub(crate) rows: HashMap<&'static str, Concept>,
 }
 
+/// Which of [`Tables::codes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CodesId(usize);
+
 /// What a code becomes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Concept {
-    pub(crate) system: String,
-    pub(crate) code: String,
-    pub(crate) display: Option<String>,
+    pub(crate) system: &'static str,
+    pub(crate) code: &'static str,
+    pub(crate) display: Option<&'static str>,
 }
 
 /// A message map.
 #[derive(Debug, Default)]
 pub(crate) struct MessageMap {
     /// `(code, event)`; `*` stands for any event.
-    pub(crate) types: Vec<(String, String)>,
+    pub(crate) types: Vec<(&'static str, &'static str)>,
     /// Segments without which nothing can be made.
-    pub(crate) requires: Vec<String>,
+    pub(crate) requires: Vec<&'static str>,
     /// Slots that `MessageHeader.focus` names, the first that are filled.
-    pub(crate) focus: Vec<String>,
+    pub(crate) focus: Vec<&'static str>,
     /// Rows by segment name.
-    pub(crate) rows: HashMap<String, Vec<Placement>>,
+    pub(crate) rows: HashMap<Name, Vec<Placement>>,
 }
 
 /// A row of a message map: which resource a segment makes or extends, and what that resource refers to.
 #[derive(Debug, Clone)]
 pub(crate) struct Placement {
-    pub(crate) resource: String,
+    pub(crate) resource: &'static str,
     /// Where the resource is kept for later rows: its type, or the name after `@`.
-    pub(crate) slot: String,
+    pub(crate) slot: &'static str,
     /// `+`: always another resource.
     pub(crate) new: bool,
     /// `/`: only if no row before it took the segment.
@@ -63,7 +72,7 @@ pub(crate) struct Placement {
     pub(crate) existing: bool,
     /// A backbone element of the resource rather than the resource.
     pub(crate) element: Option<Path>,
-    pub(crate) map: String,
+    pub(crate) map: MapId,
     pub(crate) when: Condition,
     pub(crate) relations: Vec<Relation>,
 }
@@ -72,17 +81,38 @@ pub(crate) struct Placement {
 #[derive(Debug, Clone)]
 pub(crate) struct Relation {
     /// Slot at the other end.
-    pub(crate) slot: String,
+    pub(crate) slot: &'static str,
     pub(crate) path: Path,
     /// The other end refers to this one, rather than this one to it.
     pub(crate) from_there: bool,
 }
 
+/// Positions of maps by name, while the maps are read.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    maps: HashMap<&'static str, MapId>,
+    codes: HashMap<&'static str, CodesId>,
+}
+
+impl Names {
+    /// The map of that name, which may be read later.
+    pub(crate) fn map(&mut self, name: &'static str) -> MapId {
+        let next = MapId(self.maps.len());
+        *self.maps.entry(name).or_insert(next)
+    }
+
+    /// The concept map of that name.
+    pub(crate) fn codes(&self, name: &str) -> Result<CodesId, String> {
+        self.codes.get(name).copied().ok_or_else(|| format!("no codes {name}"))
+    }
+}
+
 /// All maps.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    pub(crate) maps: HashMap<String, SegmentMap>,
-    pub(crate) codes: HashMap<String, CodeMap>,
+    maps: Vec<SegmentMap>,
+    codes: Vec<CodeMap>,
+    names: Names,
     pub(crate) messages: Vec<MessageMap>,
     /// What could not be read; a test keeps it empty.
     pub(crate) defects: Vec<String>,
@@ -107,17 +137,17 @@ const SEGMENTS: &[(&str, &str)] = &[
 pub(crate) fn tables() -> &'static Tables {
     static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         let mut tables = Tables::default();
+        tables.read_codes(include_str!("../maps/codes.map"));
         for (name, text) in SEGMENTS {
             tables.read_maps(name, text);
         }
-        tables.read_codes(include_str!("../maps/codes.map"));
         tables.read_messages(include_str!("../maps/messages.map"));
         tables
     });
     &TABLES
 }
 
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+fn lines(text: &'static str) -> impl Iterator<Item = (usize, &'static str)> {
     text.lines()
         .enumerate()
         .map(|(n, line)| (n + 1, line.trim()))
@@ -125,30 +155,57 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 impl Tables {
-    fn read_maps(&mut self, file: &str, text: &str) {
-        let mut name = String::new();
+    pub(crate) fn map(&self, id: MapId) -> Option<&SegmentMap> {
+        self.maps.get(id.0)
+    }
+
+    pub(crate) fn codes(&self, id: CodesId) -> Option<&CodeMap> {
+        self.codes.get(id.0)
+    }
+
+    /// A concept map that a function names.
+    pub(crate) fn codes_named(&self, name: &str) -> Option<&CodeMap> {
+        self.codes(*self.names.codes.get(name)?)
+    }
+
+    /// The map at `id`, which may not have been mentioned before.
+    fn map_mut(&mut self, id: MapId) -> Option<&mut SegmentMap> {
+        if self.maps.len() <= id.0 {
+            self.maps.resize_with(id.0 + 1, SegmentMap::default);
+        }
+        self.maps.get_mut(id.0)
+    }
+
+    fn read_maps(&mut self, file: &str, text: &'static str) {
+        let mut current = None;
         for (number, line) in lines(text) {
             if let Some(header) = line.strip_prefix("map ") {
                 let (title, requires) = header.split_once(" requires ").unwrap_or((header, ""));
                 let (title, resource) = match title.split_once(" -> ") {
-                    Some((title, resource)) => (title, Some(resource.trim().to_owned())),
+                    Some((title, resource)) => (title, Some(resource.trim())),
                     None => (title, None),
                 };
-                name = title.trim().to_owned();
                 let requires = requires
                     .split(',')
-                    .map(|any| {
-                        any.split('/').map(|e| e.trim().to_owned()).filter(|e| !e.is_empty()).collect()
-                    })
-                    .filter(|any: &Vec<String>| !any.is_empty())
+                    .map(|any| any.split('/').map(str::trim).filter(|e| !e.is_empty()).collect())
+                    .filter(|any: &Vec<_>| !any.is_empty())
                     .collect();
-                let map = SegmentMap { requires, resource, ..SegmentMap::default() };
-                if self.maps.insert(name.clone(), map).is_some() {
-                    self.defects.push(format!("{file}:{number}: {name} twice"));
+                let id = self.names.map(title.trim());
+                current = Some(id);
+                let read = match self.map_mut(id) {
+                    Some(map) if map.rules.is_empty() => {
+                        *map = SegmentMap { requires, resource, ..SegmentMap::default() };
+                        true
+                    }
+                    _ => false,
+                };
+                if !read {
+                    self.defects.push(format!("{file}:{number}: {title} twice"));
                 }
                 continue;
             }
-            match (Rule::parse(line), self.maps.get_mut(&name)) {
+            let rule = Rule::parse(line, &mut self.names);
+            match (rule, current.and_then(|id| self.map_mut(id))) {
                 (Ok(rule), Some(map)) => map.rules.push(rule),
                 (Err(defect), _) => self.defects.push(format!("{file}:{number}: {defect}")),
                 (_, None) => self.defects.push(format!("{file}:{number}: row outside a map")),
@@ -156,15 +213,19 @@ impl Tables {
         }
     }
 
-    fn read_codes(&mut self, text: &str) {
-        let (mut name, mut system) = (String::new(), String::new());
+    fn read_codes(&mut self, text: &'static str) {
+        let mut default: &'static str = "";
         for (number, line) in lines(text) {
             if let Some(header) = line.strip_prefix("codes ") {
                 let mut words = header.split_whitespace();
-                name = words.next().unwrap_or_default().to_owned();
-                let table = words.next().filter(|t| *t != "-").map(str::to_owned);
-                system = code_system::short(words.next().unwrap_or_default());
-                self.codes.insert(name.clone(), CodeMap { table, ..CodeMap::default() });
+                let name = words.next().unwrap_or_default();
+                // Read once for the life of the process.
+                let table = words.next().filter(|t| *t != "-").map(|t| &*code_system::table(t).leak());
+                default = code_system::short(words.next().unwrap_or_default()).leak();
+                if self.names.codes.insert(name, CodesId(self.codes.len())).is_some() {
+                    self.defects.push(format!("codes:{number}: {name} twice"));
+                }
+                self.codes.push(CodeMap { table, ..CodeMap::default() });
                 continue;
             }
             let Some((from, to)) = line.split_once(" = ") else {
@@ -172,62 +233,55 @@ impl Tables {
                 continue;
             };
             let (code, display) = match to.split_once('\'') {
-                Some((code, display)) => (code.trim(), Some(display.trim_end_matches('\'').to_owned())),
+                Some((code, display)) => (code.trim(), Some(display.trim_end_matches('\''))),
                 None => (to.trim(), None),
             };
             let (system, code) = match code.rsplit_once('#') {
-                Some((system, code)) => (code_system::short(system), code.to_owned()),
-                None => (system.clone(), code.to_owned()),
+                Some((system, code)) => (&*code_system::short(system).leak(), code),
+                None => (default, code),
             };
-            if let Some(map) = self.codes.get_mut(&name) {
+            if let Some(map) = self.codes.last_mut() {
                 for from in from.split(',') {
-                    let concept =
-                        Concept { system: system.clone(), code: code.clone(), display: display.clone() };
-                    map.rows.insert(from.trim().to_owned(), concept);
+                    map.rows.insert(from.trim(), Concept { system, code, display });
                 }
             }
         }
     }
 
-    fn read_messages(&mut self, text: &str) {
-        let mut blocks: HashMap<String, Vec<(String, Placement)>> = HashMap::new();
-        let mut block = String::new();
+    fn read_messages(&mut self, text: &'static str) {
+        let mut blocks: HashMap<&str, Vec<(Name, Placement)>> = HashMap::new();
+        let mut block = "";
         for (number, line) in lines(text) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let rest = rest.trim();
             match word {
-                "block" => block = rest.to_owned(),
+                "block" => block = rest,
                 "message" => {
-                    block.clear();
-                    let types = rest
-                        .split_whitespace()
-                        .skip(1)
-                        .filter_map(|t| t.split_once('^'))
-                        .map(|(code, event)| (code.to_owned(), event.to_owned()))
-                        .collect();
+                    block = "";
+                    let types = rest.split_whitespace().skip(1).filter_map(|t| t.split_once('^')).collect();
                     self.messages.push(MessageMap { types, ..MessageMap::default() });
                 }
                 "requires" | "focus" | "use" => {
-                    let words = rest.split_whitespace().map(str::to_owned);
+                    let words = rest.split_whitespace();
                     let Some(message) = self.messages.last_mut() else { continue };
                     match word {
                         "requires" => message.requires = words.collect(),
                         "focus" => message.focus = words.collect(),
                         _ => {
                             for name in words {
-                                let Some(rows) = blocks.get(&name) else {
+                                let Some(rows) = blocks.get(name) else {
                                     self.defects.push(format!("messages:{number}: no block {name}"));
                                     continue;
                                 };
                                 for (segment, row) in rows {
-                                    message.rows.entry(segment.clone()).or_default().push(row.clone());
+                                    message.rows.entry(*segment).or_default().push(row.clone());
                                 }
                             }
                         }
                     }
                 }
-                _ => match placement(line) {
-                    Ok(row) => blocks.entry(block.clone()).or_default().push(row),
+                _ => match placement(line, &mut self.names) {
+                    Ok(row) => blocks.entry(block).or_default().push(row),
                     Err(defect) => self.defects.push(format!("messages:{number}: {defect}")),
                 },
             }
@@ -236,11 +290,11 @@ impl Tables {
 }
 
 /// Reads `segment | resource | map | when | relations`.
-fn placement(line: &str) -> Result<(String, Placement), String> {
+fn placement(line: &'static str, names: &mut Names) -> Result<(Name, Placement), String> {
     let mut columns = line.split('|').map(str::trim);
-    let segment = columns.next().unwrap_or_default().to_owned();
+    let segment = Name::of(columns.next().unwrap_or_default());
     let target = columns.next().ok_or("no resource column")?;
-    let map = columns.next().ok_or("no map column")?.to_owned();
+    let map = names.map(columns.next().ok_or("no map column")?);
     let when = Condition::parse(columns.next().unwrap_or_default())?;
     let relations = columns
         .next()
@@ -259,7 +313,6 @@ fn placement(line: &str) -> Result<(String, Placement), String> {
         None => (target, None),
     };
     let (resource, slot) = target.split_once('@').unwrap_or((target, target));
-    let (resource, slot) = (resource.to_owned(), slot.to_owned());
     let existing = existing || element.is_some();
     Ok((
         segment,
@@ -268,16 +321,16 @@ fn placement(line: &str) -> Result<(String, Placement), String> {
 }
 
 /// Reads `subject=Patient` or `<DiagnosticReport.result[]`.
-fn relation(text: &str) -> Result<Relation, String> {
+fn relation(text: &'static str) -> Result<Relation, String> {
     if text == "<~" {
-        return Ok(Relation { slot: "~".into(), path: Path::default(), from_there: true });
+        return Ok(Relation { slot: "~", path: Path::default(), from_there: true });
     }
     if let Some(back) = text.strip_prefix('<') {
         let (slot, path) = back.split_once('.').ok_or_else(|| format!("no element in {text:?}"))?;
-        return Ok(Relation { slot: slot.to_owned(), path: Path::parse(path)?, from_there: true });
+        return Ok(Relation { slot, path: Path::parse(path)?, from_there: true });
     }
     let (path, slot) = text.split_once('=').ok_or_else(|| format!("no = in {text:?}"))?;
-    Ok(Relation { slot: slot.trim().to_owned(), path: Path::parse(path)?, from_there: false })
+    Ok(Relation { slot: slot.trim(), path: Path::parse(path)?, from_there: false })
 }
 
 #[cfg(test)]
@@ -287,62 +340,40 @@ mod tests {
     use super::*;
     use crate::rule::{Beside, Via};
 
-    fn missing<'t>(tables: &'t Tables, via: &'t Via) -> Option<&'t str> {
-        match via {
-            Via::Map(name) => (!tables.maps.contains_key(name)).then_some(name),
-            Via::Reference(name) => {
-                (tables.maps.get(name).is_none_or(|map| map.resource.is_none())).then_some(name)
-            }
-            Via::Primitive(_, Some(name)) | Via::Concept { map: Some(name), .. } => {
-                (!tables.codes.contains_key(name)).then_some(name)
-            }
-            _ => None,
-        }
+    /// Every data type that a map's rows name, with the rows' own and those beside them.
+    fn vias(map: &SegmentMap) -> impl Iterator<Item = &Via> {
+        map.rules.iter().flat_map(|rule| {
+            let extras = rule.in_resource.iter().chain(&rule.beside);
+            let beside = extras.filter_map(|extra| match &extra.from {
+                Beside::Field(_, via) => Some(via),
+                Beside::Constant(_) => None,
+            });
+            std::iter::once(&rule.via).chain(beside)
+        })
     }
 
     #[test]
-    fn every_map_is_used() {
-        let tables = tables();
-        let mut used: HashSet<&str> = HashSet::new();
-        let mut use_via = |via: &'static Via| {
-            if let Via::Map(name) | Via::Reference(name) = via {
-                used.insert(name);
-            }
-        };
-        for rule in tables.maps.values().flat_map(|map| &map.rules) {
-            use_via(&rule.via);
-            for extra in &rule.extras {
-                if let Beside::Field(_, via) = &extra.from {
-                    use_via(via);
-                }
-            }
-        }
-        used.extend(
-            tables.messages.iter().flat_map(|m| m.rows.values().flatten()).map(|row| row.map.as_str()),
-        );
-        let unused: Vec<_> = tables.maps.keys().filter(|name| !used.contains(name.as_str())).collect();
-        assert_eq!(unused, Vec::<&String>::new());
-    }
-
-    #[test]
-    fn every_map_reads_and_every_name_resolves() {
+    fn every_map_is_there_and_used() {
         let tables = tables();
         assert_eq!(tables.defects, Vec::<String>::new());
-        for (name, map) in &tables.maps {
-            assert!(!map.rules.is_empty(), "{name} is empty");
-            for rule in &map.rules {
-                assert_eq!(missing(tables, &rule.via), None, "in {name}");
-                for extra in &rule.extras {
-                    if let Beside::Field(_, via) = &extra.from {
-                        assert_eq!(missing(tables, via), None, "in {name}");
-                    }
+        let mut used = HashSet::new();
+        for via in tables.maps.iter().flat_map(vias) {
+            match via {
+                Via::Map(id) => drop(used.insert(*id)),
+                Via::Reference(id) => {
+                    used.insert(*id);
+                    assert!(
+                        tables.map(*id).is_some_and(|map| map.resource.is_some()),
+                        "{id:?} makes no resource"
+                    );
                 }
+                _ => {}
             }
         }
-        for message in &tables.messages {
-            for row in message.rows.values().flatten() {
-                assert!(tables.maps.contains_key(&row.map), "no map {}", row.map);
-            }
+        used.extend(tables.messages.iter().flat_map(|m| m.rows.values().flatten()).map(|row| row.map));
+        for (name, id) in &tables.names.maps {
+            assert!(used.contains(id), "{name} is not used");
+            assert!(tables.map(*id).is_some_and(|map| !map.rules.is_empty()), "there is no {name}");
         }
     }
 }

@@ -3,9 +3,11 @@
 //! HL7 v2.9 chapter 2A, DTM: `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`. FHIR 4.0.1 section 2.24.0.1: a time
 //! needs seconds and an offset, which v2 may both leave out.
 
+use compact_str::format_compact;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value};
+
+use crate::value::{Map, Text, Value};
 
 /// Where offsets come from when a time has none of its own.
 #[derive(Debug)]
@@ -77,6 +79,13 @@ fn clock(text: &str) -> Option<(i8, i8, i8, String)> {
     (hour < 24 && minute < 60 && second < 60).then(|| (hour, minute, second, fraction.to_owned()))
 }
 
+/// Two digits.
+fn two(number: i32, out: &mut Text) {
+    for digit in [number / 10, number % 10] {
+        out.push(u8::try_from(digit).map_or('0', |digit| char::from(b'0' + digit)));
+    }
+}
+
 impl Stamp {
     /// Reads a DT or DTM; `None` when it is not a date of the calendar.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -119,16 +128,20 @@ impl Stamp {
     }
 
     /// FHIR `date`.
-    pub(crate) fn date(&self) -> String {
-        match self.precision {
-            1 => format!("{:04}", self.date.year()),
-            2 => format!("{:04}-{:02}", self.date.year(), self.date.month()),
-            _ => format!("{:04}-{:02}-{:02}", self.date.year(), self.date.month(), self.date.day()),
+    pub(crate) fn date(&self) -> Text {
+        let mut out = Text::default();
+        // Years are of four digits, the first of which may be zeros.
+        two(i32::from(self.date.year()) / 100, &mut out);
+        two(i32::from(self.date.year()) % 100, &mut out);
+        for part in [self.date.month(), self.date.day()].iter().take(usize::from(self.precision) - 1) {
+            out.push('-');
+            two(i32::from(*part), &mut out);
         }
+        out
     }
 
     /// FHIR `dateTime`: as precise as sent, with an offset if there is a time.
-    pub(crate) fn date_time(&self, zones: &mut Zones) -> String {
+    pub(crate) fn date_time(&self, zones: &mut Zones) -> Text {
         let Some(time) = &self.time else { return self.date() };
         let minutes = time.offset.or(zones.message_offset).unwrap_or_else(|| {
             zones.assumed = true;
@@ -146,23 +159,24 @@ impl Stamp {
                 .and_then(|local| zones.zone.to_zoned(local))
                 .map_or(0, |zoned| zoned.offset().seconds() / 60)
         });
-        let point = if time.fraction.is_empty() { "" } else { "." };
-        let sign = if minutes < 0 { '-' } else { '+' };
-        let minutes = minutes.abs();
-        format!(
-            "{}T{:02}:{:02}:{:02}{point}{}{sign}{:02}:{:02}",
-            self.date(),
-            time.hour,
-            time.minute,
-            time.second,
-            time.fraction,
-            minutes / 60,
-            minutes % 60
-        )
+        let mut out = self.date();
+        for (mark, part) in [('T', time.hour), (':', time.minute), (':', time.second)] {
+            out.push(mark);
+            two(i32::from(part), &mut out);
+        }
+        if !time.fraction.is_empty() {
+            out.push('.');
+            out.push_str(&time.fraction);
+        }
+        out.push(if minutes < 0 { '-' } else { '+' });
+        two(minutes.abs() / 60, &mut out);
+        out.push(':');
+        two(minutes.abs() % 60, &mut out);
+        out
     }
 
     /// FHIR `instant`: only when a time was sent.
-    pub(crate) fn instant(&self, zones: &mut Zones) -> Option<String> {
+    pub(crate) fn instant(&self, zones: &mut Zones) -> Option<Text> {
         self.has_time().then(|| self.date_time(zones))
     }
 
@@ -195,7 +209,7 @@ impl Stamp {
 }
 
 /// FHIR `time` from a TM; an offset has no place in it and is dropped.
-pub(crate) fn time_of_day(text: &str) -> Option<String> {
+pub(crate) fn time_of_day(text: &str) -> Option<Text> {
     let text = text.trim();
     if !text.is_ascii() {
         return None;
@@ -205,7 +219,7 @@ pub(crate) fn time_of_day(text: &str) -> Option<String> {
     let local = text.find(['+', '-']).map_or(text.as_str(), |at| &text[..at]);
     let (hour, minute, second, fraction) = clock(local)?;
     let point = if fraction.is_empty() { "" } else { "." };
-    Some(format!("{hour:02}:{minute:02}:{second:02}{point}{fraction}"))
+    Some(format_compact!("{hour:02}:{minute:02}:{second:02}{point}{fraction}"))
 }
 
 /// Whether a period that ends at `end` begins before it, as far as both are precise (FHIR 4.0.1, per-1).
@@ -220,7 +234,7 @@ pub(crate) fn in_order(start: &str, end: &str) -> bool {
 }
 
 /// Takes the end from a period that ends before it begins.
-pub(crate) fn order(period: &mut Map<String, Value>) {
+pub(crate) fn order(period: &mut Map) {
     let text = |name: &str| period.get(name).and_then(Value::as_str);
     if let (Some(start), Some(end)) = (text("start"), text("end"))
         && !in_order(start, end)

@@ -1,12 +1,11 @@
 //! A message walked from top to bottom: which resource each segment makes, extends and refers to.
 
-use serde_json::{Map, Value};
-
 use crate::draft::{self, Handle, Mark};
 use crate::element::{self, Path};
 use crate::engine::{self, Engine};
 use crate::primitive;
 use crate::table::{MessageMap, Placement, Relation};
+use crate::value::{Map, Value};
 
 /// Resources that belong to one order; the next order has its own.
 const ORDER_SLOTS: [&str; 10] = [
@@ -90,10 +89,11 @@ pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<usi
         if opens_order {
             clear(engine, &mut waiting, |slot| ORDER_SLOTS.contains(&slot));
         }
-        if segment.name() == "PID" && engine.slots.contains_key("Patient") {
+        if segment.name() == "PID" && engine.slots.get("Patient").is_some() {
             clear(engine, &mut waiting, |slot| !MESSAGE_SLOTS.contains(&slot));
         }
-        let Some(rows) = map.rows.get(segment.name()) else {
+        let rows = engine.names.get(index).and_then(|name| map.rows.get(name));
+        let Some(rows) = rows else {
             unexpected.push(index);
             continue;
         };
@@ -124,13 +124,13 @@ pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<usi
     unexpected
 }
 
-fn kind<'e>(engine: &'e Engine<'_>, handle: Handle) -> &'e str {
-    engine.drafts.list.get(handle).map_or("", |draft| draft.kind.as_str())
+fn kind(engine: &Engine<'_>, handle: Handle) -> &'static str {
+    engine.drafts.list.get(handle).map_or("", |draft| draft.kind)
 }
 
 fn clear(engine: &mut Engine<'_>, waiting: &mut Vec<Waiting<'_>>, which: impl Fn(&str) -> bool) {
-    engine.slots.retain(|slot, _| !which(slot));
-    waiting.retain(|w| !which(&w.relation.slot));
+    engine.slots.retain(|slot| !which(slot));
+    waiting.retain(|w| !which(w.relation.slot));
 }
 
 /// Applies one row of the message map to a segment.
@@ -141,12 +141,12 @@ fn place(
     followed: Option<Handle>,
     waiting: &mut Vec<Waiting<'static>>,
 ) -> Option<Handle> {
-    let map = engine.tables.maps.get(&row.map)?;
+    let map = engine.tables.map(row.map)?;
     let held = if let Some(wanted) = row.slot.strip_prefix(FOLLOWED) {
         let fits = |kind: &str| if wanted.is_empty() { WITH_NOTE.contains(&kind) } else { kind == wanted };
         followed.filter(|handle| fits(kind(engine, *handle)))
     } else {
-        engine.slots.get(&row.slot).copied()
+        engine.slots.get(row.slot)
     };
     let begun_by_order =
         |handle: &Handle| engine.drafts.list.get(*handle).is_some_and(|d| d.origin.starts_with("OBR"));
@@ -171,7 +171,7 @@ fn place(
     let begun = held.is_none();
     let handle = held.unwrap_or_else(|| {
         let occurrence = engine.occurrences.get(index).copied().unwrap_or_default();
-        engine.drafts.begin(&row.resource, format!("{}/{occurrence}", segment.name()))
+        engine.drafts.begin(row.resource, format!("{}/{occurrence}", segment.name()))
     });
     let mut body = std::mem::take(engine.drafts.body(handle)?);
     engine.current = handle;
@@ -192,7 +192,7 @@ fn place(
         relate(engine, handle, begun, relation, followed, waiting);
     }
     if begun {
-        engine.slots.insert(row.slot.clone(), handle);
+        engine.slots.insert(row.slot, handle);
         let (ready, rest) = std::mem::take(waiting).into_iter().partition(|w| w.relation.slot == row.slot);
         *waiting = rest;
         for Waiting { from, relation } in ready {
@@ -210,15 +210,15 @@ fn continued(engine: &mut Engine<'_>, index: usize) -> Option<Handle> {
     if !prose(&before) || !prose(&here) || here.field(3).is_empty() || ![3, 11, 14].into_iter().all(same) {
         return None;
     }
-    let handle = *engine.slots.get("Observation")?;
+    let handle = engine.slots.get("Observation")?;
     let draft = engine.drafts.list.get_mut(handle)?;
     let text: Vec<_> = here.field(5).repetitions().map(|r| r.full_text().trim_end().to_owned()).collect();
     let text = text.join("\n");
     let joined = match draft.body.get_mut("valueString") {
         Some(Value::String(held)) => primitive::add_line(held, &text),
-        _ => primitive::string(&text)
-            .map(|text| draft.body.insert("valueString".into(), Value::from(text)))
-            .is_some(),
+        _ => {
+            primitive::string(&text).map(|text| draft.body.insert("valueString", Value::from(text))).is_some()
+        }
     };
     if joined {
         for field in 1..=here.field_count() {
@@ -237,7 +237,8 @@ fn blank_line(engine: &mut Engine<'_>, index: usize) {
         return;
     }
     for slot in ["DiagnosticReport", "DocumentReference"] {
-        if let Some(narrative) = engine.slots.get(slot).and_then(|handle| engine.narratives.get_mut(handle)) {
+        if let Some(narrative) = engine.slots.get(slot).and_then(|handle| engine.narratives.get_mut(&handle))
+        {
             narrative.blank_line();
         }
     }
@@ -251,12 +252,12 @@ fn backbone(
     handle: Handle,
     index: usize,
 ) -> Option<Handle> {
-    let map = engine.tables.maps.get(&row.map)?;
+    let map = engine.tables.map(row.map)?;
     let mut body = Map::new();
     engine.current = handle;
     let marks = engine.apply(map, index, &mut body);
     for relation in &row.relations {
-        if let Some(other) = engine.slots.get(&relation.slot).copied() {
+        if let Some(other) = engine.slots.get(relation.slot) {
             element::place(&mut body, &relation.path, draft::reference(other), Vec::new(), false);
         }
     }
@@ -283,7 +284,7 @@ fn relate(
         }
         return;
     }
-    match engine.slots.get(&relation.slot).copied() {
+    match engine.slots.get(relation.slot) {
         Some(other) if other != handle => connect(engine, handle, begun, relation, other),
         _ => waiting.push(Waiting { from: handle, relation }),
     }
@@ -305,10 +306,10 @@ fn connect(engine: &mut Engine<'_>, from: Handle, begun: bool, relation: &Relati
 /// A participant in the care of a patient who is not the general practitioner.
 fn care_team(engine: &mut Engine<'_>, participant: Handle, patient: Handle) {
     let team = match engine.slots.get("CareTeam") {
-        Some(team) => *team,
+        Some(team) => team,
         None => {
             let team = engine.drafts.begin("CareTeam", "PID/team".to_owned());
-            engine.slots.insert("CareTeam".to_owned(), team);
+            engine.slots.insert("CareTeam", team);
             team
         }
     };
@@ -316,10 +317,10 @@ fn care_team(engine: &mut Engine<'_>, participant: Handle, patient: Handle) {
     let mut member = Map::new();
     if let Some(role) = engine.drafts.body(participant) {
         for (from, to) in [("code", "role"), ("period", "period")] {
-            member.extend(role.get(from).map(|value| (to.to_owned(), value.clone())));
+            member.extend(role.get(from).map(|value| (to, value.clone())));
         }
     }
-    member.insert("member".into(), draft::reference(participant));
+    member.insert("member", draft::reference(participant));
     if let Some(body) = engine.drafts.body(team) {
         body.entry("subject").or_insert_with(|| draft::reference(patient));
         element::push(body, "participant", Value::Object(member));
@@ -346,9 +347,9 @@ fn participate(engine: &mut Engine<'_>, participant: Handle, followed: Handle) {
         ("Encounter", _) => "participant[].individual",
         ("ServiceRequest", "OP" | "EP") => "requester",
         ("ServiceRequest", "PRI" | "SRI" | "ARI" | "TN" | "TR")
-            if engine.slots.contains_key("DiagnosticReport") =>
+            if engine.slots.get("DiagnosticReport").is_some() =>
         {
-            let report = engine.slots.get("DiagnosticReport").copied();
+            let report = engine.slots.get("DiagnosticReport");
             return report.map_or((), |report| participate(engine, participant, report));
         }
         ("ServiceRequest", _) => "performer[]",
