@@ -1,7 +1,10 @@
-//! Invariants of resources that describe systems: StructureDefinition and its elements, CapabilityStatement,
-//! TestScript and the like.
+//! Invariants of resources that describe systems: StructureDefinition and its elements, CapabilityStatement, Measure and
+//! the like.
 
-use super::focus::{Focus, distinct, items};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::focus::{Focus, distinct, has, has_choice, items};
 use super::{Native, rule};
 use crate::json::Value;
 
@@ -60,8 +63,24 @@ pub(super) const RULES: &[Native] = &[
         distinct(&mut element.each("constraint").filter_map(|rule| rule.text("key")).collect())
     }),
     rule("eld-15", |element| !element.has_choice("defaultValue") || !element.has("meaningWhenMissing")),
+    rule("eld-16", |element| {
+        element.text("sliceName").is_none_or(|name| {
+            !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_[]@".contains(&byte))
+        })
+    }),
     rule("eld-17", |kind| !kind.has("targetProfile") || kind.is_in("code", &["Reference", "canonical"])),
     rule("eld-18", |element| !is_true(element.value, "isModifier") || element.has("isModifierReason")),
+    rule("eld-19", |element| {
+        element.text("path").is_none_or(|path| {
+            path.split('.').enumerate().all(|(depth, name)| has_plain_characters(name, depth > 0))
+        })
+    }),
+    rule("eld-20", |element| {
+        element
+            .text("path")
+            .is_none_or(|path| path.split('.').enumerate().all(|(depth, name)| is_simple(name, depth > 0)))
+    }),
     rule("eld-2", |element| {
         let (min, max) = (element.number("min"), element.text("max"));
         match (min, max.as_deref().map(str::parse::<f64>)) {
@@ -72,6 +91,33 @@ pub(super) const RULES: &[Native] = &[
     rule("eld-21", |constraint| constraint.has("expression")),
     rule("eld-22", |element| !element.has("sliceIsConstraining") || element.has("sliceName")),
     rule("eld-3", |max| max.value.as_text().is_none_or(|max| max == "*" || max.parse::<u32>().is_ok())),
+    rule("ig-1", |guide| {
+        let groupings: HashSet<_> =
+            guide.each("grouping").filter_map(|grouping| grouping.text("id")).collect();
+        guide
+            .each("resource")
+            .all(|resource| resource.text("groupingId").is_none_or(|id| groupings.contains(&id)))
+    }),
+    rule("ig-2", |guide| {
+        let versions: HashSet<_> = items(guide.value, "fhirVersion").filter_map(Value::as_text).collect();
+        let resources = guide.value.get("definition").into_iter().flat_map(|held| items(held, "resource"));
+        resources
+            .flat_map(|resource| items(resource, "fhirVersion"))
+            .filter_map(Value::as_text)
+            .all(|version| versions.contains(&version))
+    }),
+    rule("mea-1", |measure| {
+        measure.each("group").flat_map(|group| items(group.value, "stratifier")).all(|stratifier| {
+            ["code", "description", "criteria"].iter().any(|name| has(stratifier, name))
+                != has(stratifier, "component")
+        })
+    }),
+    rule("mrp-2", |report| {
+        let stratifiers = report.each("group").flat_map(|group| items(group.value, "stratifier"));
+        stratifiers
+            .flat_map(|stratifier| items(stratifier, "stratum"))
+            .all(|stratum| has(stratum, "value") != has(stratum, "component"))
+    }),
     rule("mrp-1", |report| !report.is("type", "data-collection") || !report.has("group")),
     rule("msq-5", |sequence| sequence.has("chromosome") == sequence.has("genomeBuild")),
     rule("msq-6", |sequence| {
@@ -116,18 +162,37 @@ pub(super) const RULES: &[Native] = &[
         let first = elements(definition, "snapshot").next();
         definition.is("kind", "logical") || first.is_none_or(|element| element.get("type").is_none())
     }),
+    rule("sdf-15a", |definition| {
+        let first = elements(definition, "differential").next();
+        definition.is("kind", "logical")
+            || first.is_none_or(|element| !is_root(&element) || !has(element, "type"))
+    }),
     rule("sdf-16", |definition| distinct_ids(definition, "snapshot")),
     rule("sdf-17", |definition| distinct_ids(definition, "differential")),
     rule("sdf-18", |definition| !definition.has("contextInvariant") || definition.is("type", "Extension")),
+    rule("sdf-19", |definition| {
+        let codes = |view| {
+            elements(definition, view)
+                .flat_map(|element| items(element, "type"))
+                .filter_map(|kind| kind.get_text("code"))
+        };
+        !is_of_fhir(definition)
+            || (codes("differential").all(|code| is_fhir_type(&code, false))
+                && codes("snapshot").all(|code| is_fhir_type(&code, true)))
+    }),
+    rule("sdf-21", |definition| {
+        definition.is("derivation", "specialization")
+            || !elements(definition, "differential").any(|element| has_choice(element, "defaultValue"))
+    }),
+    rule("sdf-22", |definition| {
+        !is_of_fhir(definition) || !both_views(definition).any(|element| has_choice(element, "defaultValue"))
+    }),
     rule("sdf-2", |mapping| has_any(mapping, &["name", "uri"])),
     rule("sdf-20", |differential| {
         items(differential.value, "element").filter(is_root).all(|element| element.get("slicing").is_none())
     }),
     rule("sdf-23", |definition| {
-        let views = ["snapshot", "differential"];
-        views.iter().all(|view| {
-            elements(definition, view).filter(is_root).all(|element| element.get("sliceName").is_none())
-        })
+        both_views(definition).filter(is_root).all(|element| element.get("sliceName").is_none())
     }),
     rule("sdf-3", |snapshot| {
         items(snapshot.value, "element")
@@ -137,6 +202,26 @@ pub(super) const RULES: &[Native] = &[
         !definition.is("type", "Extension")
             || definition.is("derivation", "specialization")
             || definition.has("context")
+    }),
+    rule("sdf-8", |snapshot| {
+        let mut paths = items(snapshot.value, "element").map(|element| element.get_text("path"));
+        let Some(first) = paths.next().flatten() else { return true };
+        let logical = snapshot.resource.get_text("kind").is_some_and(|kind| kind == "logical");
+        (logical || snapshot.resource.get_text("type").is_some_and(|kind| kind == first))
+            && all_below(paths, &first)
+    }),
+    rule("sdf-8a", |differential| {
+        let mut paths = items(differential.value, "element").map(|element| element.get_text("path"));
+        let Some(first) = paths.next().flatten() else { return true };
+        let logical = differential.resource.get_text("kind").is_some_and(|kind| kind == "logical");
+        let root = first.split('.').next().unwrap_or("");
+        (logical || differential.resource.get_text("type").is_some_and(|kind| first.starts_with(&*kind)))
+            && all_below(paths, root)
+    }),
+    rule("sdf-9", |definition| {
+        both_views(definition)
+            .filter(is_root)
+            .all(|element| ["label", "code", "requirements"].iter().all(|name| !has(element, name)))
     }),
     rule("sdf-8b", |snapshot| items(snapshot.value, "element").all(|element| element.get("base").is_some())),
     rule("smp-1", |target| !target.has("element") || target.has("context")),
@@ -148,12 +233,6 @@ pub(super) const RULES: &[Native] = &[
     rule("tcp-3", |statement| !statement.is("kind", "instance") || statement.has("implementation")),
     rule("tcp-4", capability),
     rule("tcp-5", requirements),
-    rule("tst-1", |action| action.has("operation") != action.has("assert")),
-    rule("tst-2", |action| action.has("operation") != action.has("assert")),
-    rule("tst-3", |variable| {
-        ["expression", "headerField", "path"].iter().filter(|name| variable.has(name)).count() <= 1
-    }),
-    rule("tst-4", |capability| has_any(capability, &["required", "validated"])),
 ];
 
 fn has_any(focus: &Focus<'_>, names: &[&str]) -> bool {
@@ -180,67 +259,52 @@ fn distinct_ids(definition: &Focus<'_>, view: &str) -> bool {
     distinct(&mut elements(definition, view).filter_map(|element| element.get_text("id")).collect())
 }
 
-fn is_root(element: &Value<'_>) -> bool {
-    element.get_text("path").is_some_and(|path| !path.contains('.'))
+fn both_views<'t>(definition: &Focus<'t>) -> impl Iterator<Item = Value<'t>> + use<'t> {
+    elements(definition, "snapshot").chain(elements(definition, "differential"))
 }
 
-#[cfg(test)]
-mod tests {
-    use crate::{ErrorCode, Validator};
+fn is_of_fhir(definition: &Focus<'_>) -> bool {
+    definition.text("url").is_some_and(|url| url.starts_with("http://hl7.org/fhir/StructureDefinition"))
+}
 
-    /// The rules broken by a resource.
-    fn broken(json: &str) -> Vec<&'static str> {
-        let outcome = Validator::r4().validate(json.as_bytes());
-        let rules = outcome.errors().filter(|issue| issue.error == ErrorCode::Invariant);
-        rules.filter_map(|issue| issue.invariant).collect()
-    }
+/// `[a-zA-Z0-9]+`, with dots in a snapshot, or a type of FHIRPath's own.
+fn is_fhir_type(code: &str, dots: bool) -> bool {
+    let system = code.strip_prefix("http://hl7.org/fhirpath/System.");
+    let letters = |name: &str| name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || (dots && byte == b'.');
+    (!code.is_empty() && code.bytes().all(plain))
+        || system
+            .is_some_and(|name| letters(name) && name.starts_with(|first: char| first.is_ascii_uppercase()))
+}
 
-    fn structure(differential: &str) -> String {
-        format!(
-            r#"{{"resourceType":"StructureDefinition","url":"http://a.b/c","name":"C","status":"draft","kind":"resource",
-            "abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient",
-            "derivation":"constraint","differential":{{"element":[{differential}]}}}}"#
-        )
-    }
+/// Whether every path goes on from the first one's.
+fn all_below<'t>(mut paths: impl Iterator<Item = Option<Cow<'t, str>>>, root: &str) -> bool {
+    paths.all(|path| {
+        path.is_some_and(|path| path.strip_prefix(root).is_some_and(|rest| rest.starts_with('.')))
+    })
+}
 
-    #[test]
-    fn structure_definitions() {
-        assert_eq!(broken(&structure(r#"{"id":"Patient","path":"Patient"}"#)), Vec::<&str>::new());
-        for (element, rule) in [
-            (r#"{"path":"Patient"}"#, "sdf-14"),
-            (r#"{"id":"a","path":"Patient"},{"id":"a","path":"Patient.name"}"#, "sdf-17"),
-            (r#"{"id":"a","path":"Patient","sliceName":"x"}"#, "sdf-23"),
-            (r#"{"id":"a","path":"Patient","slicing":{"rules":"open","description":"x"}}"#, "sdf-20"),
-            (r#"{"id":"a","path":"Patient.name","slicing":{"rules":"open"}}"#, "eld-1"),
-            (r#"{"id":"a","path":"Patient.name","min":2,"max":"1"}"#, "eld-2"),
-            (r#"{"id":"a","path":"Patient.name","max":"many"}"#, "eld-3"),
-            (r#"{"id":"a","path":"Patient.name","type":[{"code":"A"},{"code":"A"}]}"#, "eld-13"),
-            (r#"{"id":"a","path":"Patient.name","isModifier":true}"#, "eld-18"),
-            (r#"{"id":"a","path":"Patient.name","fixedString":"x","patternString":"x"}"#, "eld-8"),
-            (
-                r#"{"id":"a","path":"Patient.name","binding":{"strength":"required","valueSet":"ftp:x"}}"#,
-                "eld-12",
-            ),
-        ] {
-            assert_eq!(broken(&structure(element)), [rule], "{element}");
-        }
-    }
+/// `[^\s.,:;'"/|?!@#$%&*()[\]{}]{1,64}`, below the root also with `[x]` and a slice after a colon.
+fn has_plain_characters(name: &str, below: bool) -> bool {
+    let (name, slice) = match name.split_once(':') {
+        Some((name, slice)) if below => (name, Some(slice)),
+        _ => (name, None),
+    };
+    let name = if below { name.strip_suffix("[x]").unwrap_or(name) } else { name };
+    let special = |character: char| character.is_whitespace() || ",:;'\"/|?!@#$%&*()[]{}".contains(character);
+    (1..=64).contains(&name.chars().count())
+        && !name.contains(special)
+        && slice.is_none_or(|slice| !slice.is_empty() && !slice.contains(char::is_whitespace))
+}
 
-    #[test]
-    fn statements_of_capability() {
-        let statement = |rest: &str| {
-            format!(
-                r#"{{"resourceType":"CapabilityStatement","status":"draft","date":"2024","fhirVersion":"4.0.1",
-                "format":["json"],{rest}}}"#
-            )
-        };
-        let rest = r#""rest":[{"mode":"server"}]"#;
-        assert_eq!(
-            broken(&statement(&format!(r#""kind":"requirements","description":"x",{rest}"#))),
-            [""; 0]
-        );
-        assert_eq!(broken(&statement(&format!(r#""kind":"instance","description":"x",{rest}"#))), ["cpb-14"]);
-        assert_eq!(broken(&statement(&format!(r#""kind":"requirements",{rest}"#))), ["cpb-2"]);
-        assert_eq!(broken(&statement(r#""kind":"requirements","description":"x""#)), ["cpb-1"]);
-    }
+/// `[A-Za-z][A-Za-z0-9]*`, below the root `[a-z][A-Za-z0-9]*(\[x])?`.
+fn is_simple(name: &str, below: bool) -> bool {
+    let stem = if below { name.strip_suffix("[x]").unwrap_or(name) } else { name };
+    stem.starts_with(
+        |first: char| if below { first.is_ascii_lowercase() } else { first.is_ascii_alphabetic() },
+    ) && stem.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn is_root(element: &Value<'_>) -> bool {
+    element.get_text("path").is_some_and(|path| !path.contains('.'))
 }

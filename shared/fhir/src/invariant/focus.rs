@@ -19,11 +19,7 @@ impl<'t> Focus<'t> {
 
     /// Whether any type of a choice element exists.
     pub(crate) fn has_choice(&self, stem: &str) -> bool {
-        self.value.members().any(|(key, _)| {
-            let name = key.text();
-            let kind = name.strip_prefix('_').unwrap_or(&name).strip_prefix(stem);
-            kind.is_some_and(|kind| kind.starts_with(|first: char| first.is_ascii_uppercase()))
-        })
+        has_choice(self.value, stem)
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'t, str>> {
@@ -65,6 +61,14 @@ pub(crate) fn has(value: Value<'_>, name: &str) -> bool {
     value.members().any(|(key, member)| {
         let key = key.text();
         (key == name || key.strip_prefix('_') == Some(name)) && member.kind() != Kind::Null
+    })
+}
+
+pub(crate) fn has_choice(value: Value<'_>, stem: &str) -> bool {
+    value.members().any(|(key, _)| {
+        let name = key.text();
+        let kind = name.strip_prefix('_').unwrap_or(&name).strip_prefix(stem);
+        kind.is_some_and(|kind| kind.starts_with(|first: char| first.is_ascii_uppercase()))
     })
 }
 

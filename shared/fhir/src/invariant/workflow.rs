@@ -50,16 +50,6 @@ pub(super) const RULES: &[Native] = &[
             _ => true,
         },
     },
-    Native {
-        key: "inv-1",
-        mark: "operation.exists()",
-        check: |action| action.has("operation") != action.has("assert"),
-    },
-    Native {
-        key: "inv-2",
-        mark: "operation.exists()",
-        check: |action| action.has("operation") != action.has("assert"),
-    },
     rule("ipn-1", |plan| plan.has("identifier") || plan.has("name")),
     rule("nor-1", |order| order.has("oralDiet") || order.has("supplement") || order.has("enteralFormula")),
     rule("ppc-1", |consent| consent.has("policy") || consent.has("policyRule")),

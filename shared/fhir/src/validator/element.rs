@@ -176,8 +176,13 @@ impl<'w> Walk<'w> {
         let path = path.member(typed.element.path_name());
         let Some(any) = value.or(sibling) else { return };
         if typed.element.max() == Some(0) {
-            let message = format!("{} is not allowed here.", typed.element.name());
-            self.error(any, &path, IssueType::Structure, ErrorCode::TooManyValues, message);
+            let message = format!("{} is not allowed here", typed.element.name());
+            if typed.element.name() == "comparator" {
+                self.broken(any, &path, "sqty-1", ErrorCode::TooManyValues, &message);
+            } else {
+                let message = message + ".";
+                self.error(any, &path, IssueType::Structure, ErrorCode::TooManyValues, message);
+            }
             return;
         }
         if let Some(sibling) = sibling
