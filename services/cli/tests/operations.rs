@@ -10,18 +10,20 @@
 
 mod kafka;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use conservation::{Books, Lineage};
-use contracts::DeadLetter;
+use conservation::{Books, Lineage, StageVerdict};
 use contracts::headers::{
     EVENT_ID, OUTPUT_INDEX, RECEIVED_AT, REPLAY_OFFSET, REPLAY_TOPIC, SOURCE_OFFSET, SOURCE_PARTITION,
     SOURCE_TOPIC,
 };
+use contracts::{DeadLetter, EventId, Label, NotificationSent, SpecialtyLabel, TriageSummarized};
+use mail_sink::Behaviour;
 use serde_json::Value;
-use settings::ByteSize;
+use settings::{ByteSize, Duration};
 use stream::{Incoming, Outgoing};
 
 use kafka::Bench;
@@ -231,14 +233,7 @@ fn dead_letters_are_listed_shown_and_replayed_once() {
         bench.read("fhir.received").len() == 2 && bench.read("ingest.dead-letter").len() == 6
     });
     bench.stop();
-    let mut books = Books::new();
-    for topic in contracts::topics(2) {
-        for record in bench.read(&topic.name) {
-            books.enter(&record.topic, record.partition, record.offset, lineage(&record).as_ref());
-        }
-    }
-    let verdict = books.verdict().remove("ingest").unwrap();
-    assert!(verdict.is_conserved(), "{verdict:?}");
+    let verdict = verdict(&bench, "ingest");
     assert_eq!((verdict.inputs, verdict.emitted, verdict.dead_lettered, verdict.dropped), (8, 2, 6, 0));
 }
 
@@ -276,8 +271,22 @@ fn inputs_went_back_as_they_were(bench: &Bench, large: &str) {
             assert_eq!(replay.header(RECEIVED_AT), Some(&*original.timestamp_ms.to_string()));
         }
     }
-    let letters: Vec<DeadLetter> = bench.decoded("ingest.dead-letter");
-    assert!(letters.iter().all(|letter| letter.source_topic == "hl7.raw"));
+    for record in bench.read("ingest.dead-letter") {
+        assert_eq!(bench.decoded::<DeadLetter>(&record).source_topic, "hl7.raw");
+    }
+}
+
+/// What the books say of a stage: each input has one fate.
+fn verdict(bench: &Bench, stage: &str) -> StageVerdict {
+    let mut books = Books::new();
+    for topic in contracts::topics(2) {
+        for record in bench.read(&topic.name) {
+            books.enter(&record.topic, record.partition, record.offset, lineage(&record).as_ref());
+        }
+    }
+    let verdict = books.verdict().remove(stage).unwrap();
+    assert!(verdict.is_conserved(), "{verdict:?}");
+    verdict
 }
 
 fn lineage(record: &Incoming) -> Option<Lineage<'_>> {
@@ -287,4 +296,116 @@ fn lineage(record: &Incoming) -> Option<Lineage<'_>> {
         offset: record.header(SOURCE_OFFSET)?.parse().ok()?,
         index: record.header(OUTPUT_INDEX)?.parse().ok()?,
     })
+}
+
+/// An event of a patient as `summarize` hands it to `notify`, the `offset`th of its input.
+fn summarized(bench: &Bench, key: &str, specialty: &str, offset: i64) -> Outgoing {
+    let id = EventId::at("hl7.raw", 0, offset).to_string();
+    let label = |label: &str| Label { label: label.to_owned(), p: 0.9 };
+    let event = TriageSummarized {
+        event_id: id.clone(),
+        facility: "fac_1".to_owned(),
+        message_type: "ORU^R01".to_owned(),
+        received_at: 0,
+        pseudonym: Some(key.to_owned()),
+        urgency: label("urgent"),
+        specialty: SpecialtyLabel { label: specialty.to_owned(), p: 0.9, second: None },
+        document_type: label("lab-result"),
+        abstained: false,
+        reasons: Vec::new(),
+        model_id: "model".to_owned(),
+        model_version: "1".to_owned(),
+        sentences: Vec::new(),
+    };
+    let value = bench.encoded("triage.summarized", &event);
+    let mut output = Outgoing::new("triage.summarized", Some(key.into()), value);
+    let source = [(SOURCE_PARTITION, "0"), (OUTPUT_INDEX, "0"), (SOURCE_TOPIC, "triage.classified")];
+    let place = [(EVENT_ID, id), (SOURCE_OFFSET, offset.to_string())];
+    let headers = source.map(|(name, value)| (name, value.to_owned())).into_iter().chain(place);
+    output.headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    output
+}
+
+#[test]
+fn parked_records_go_back_in_their_order_each_once() {
+    const PATIENT: &str = "psn_1";
+    let Some(mut bench) = Bench::start() else { return };
+    bench.apply(&SHAPE);
+    let mail = bench.mail();
+    // One team's mailbox is full: its patient's events fail, and those of others do not.
+    let full = Behaviour::RejectRecipient { address: "nephrology@hospital.example".to_owned(), code: 452 };
+    mail.server.set_behaviour(full);
+    bench.notify(&mail, |config| {
+        config.kafka.tuning.park_after = 3;
+        config.kafka.tuning.max_backoff = Duration::from_millis(50);
+    });
+    let offset = Cell::new(0);
+    let send = |bench: &Bench, key: &str, specialty: &str| {
+        offset.set(offset.get() + 1);
+        bench.publish(&summarized(bench, key, specialty, offset.get()));
+        EventId::at("hl7.raw", 0, offset.get()).to_string()
+    };
+    let command = |bench: &Bench, more: &[&'static str]| {
+        let ran = bench.run(&[&["dead-letters"], more, &["--parked", "--stage", "notify"]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran
+    };
+    let parked = |bench: &Bench| command(bench, &["list", "--json"]).lines();
+    let told = |bench: &Bench| -> Vec<String> {
+        let mut records = bench.read("notification.sent");
+        records.retain(|record| record.key.as_deref() == Some(PATIENT.as_bytes()));
+        records.iter().map(|record| bench.decoded::<NotificationSent>(record).event_id).collect()
+    };
+    let mut events = vec![send(&bench, PATIENT, "nephrology"), send(&bench, PATIENT, "nephrology")];
+    bench.wait("the patient to be parked", |bench| {
+        // Others have to be answered meanwhile: that is what tells one patient from a server that is down.
+        send(bench, "psn_2", "cardiology");
+        parked(bench).len() == 2
+    });
+    events.push(send(&bench, PATIENT, "nephrology"));
+    bench.wait("what comes later to be parked too", |bench| parked(bench).len() == 3);
+    let letters = parked(&bench);
+    let column =
+        |name: &str| -> Vec<&str> { letters.iter().map(|row| row[name].as_str().unwrap()).collect() };
+    assert_eq!(column("code"), ["STREAM-905", "STREAM-906", "STREAM-906"]);
+    assert_eq!(column("event_id"), events);
+    assert_eq!(told(&bench), Vec::<String>::new());
+
+    // A part of them goes back; the patient stays parked as long as something is left.
+    mail.server.set_behaviour(Behaviour::Accept);
+    let replay = |bench: &Bench, more: &[&'static str]| command(bench, &[&["replay"], more].concat()).out;
+    let some = replay(&bench, &["--limit", "1"]);
+    assert!(some.ends_with("\n1 went back\n"), "{some}");
+    bench.wait("the first to be told", |bench| told(bench) == events[..1]);
+    events.push(send(&bench, PATIENT, "nephrology"));
+    bench.wait("the fourth to be parked", |bench| parked(bench).len() == 4);
+    let dry = replay(&bench, &["--dry-run"]);
+    assert!(dry.ends_with("\n3 would go back\nparked keys would be told to flow again: 1\n"), "{dry}");
+    assert_eq!(bench.read("dead-letters.replayed").len(), 1);
+
+    // The rest goes back, and the patient flows again.
+    let rest = replay(&bench, &[]);
+    assert!(rest.ends_with("\n3 went back\nparked keys told to flow again: 1\n"), "{rest}");
+    let at_once = replay(&bench, &[]);
+    assert!(at_once.contains("\n0 went back\n"), "{at_once}");
+    events.push(send(&bench, PATIENT, "nephrology"));
+    bench.wait("all to be told", |bench| told(bench).len() >= events.len());
+    bench.stop();
+    assert!(told(&bench) == events, "in another order, or not once each");
+    let mails = mail.server.messages();
+    let mailed = mails.iter().filter(|mail| mail.to == ["nephrology@hospital.example"]).count();
+    assert_eq!((mailed, mail.server.duplicates()), (events.len(), 0));
+
+    // Once more changes nothing at all.
+    let everything = |bench: &Bench| -> Vec<usize> {
+        contracts::topics(2).iter().map(|topic| bench.read(&topic.name).len()).collect()
+    };
+    let before = everything(&bench);
+    let again = replay(&bench, &[]);
+    assert!(again.ends_with("\n0 went back\n"), "{again}");
+    assert_eq!(everything(&bench), before);
+    assert!(parked(&bench).iter().all(|row| row["replayed_at"].is_string()), "what went back is not marked");
+    let verdict = verdict(&bench, "notify");
+    // Three of the first tries, the fourth, and the release of the key.
+    assert_eq!((verdict.parked, verdict.dead_lettered), (5, 0), "{verdict:?}");
 }

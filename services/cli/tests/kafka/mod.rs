@@ -1,4 +1,4 @@
-//! Apache Kafka, a schema registry, `ingest` on them, and the command.
+//! Apache Kafka, a schema registry, a stage on them, and the command.
 
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
@@ -6,13 +6,18 @@ use std::time::{Duration, Instant};
 
 use contracts::Record;
 use local_kafka::LocalKafka;
+use mail_sink::{Credentials, MailSink};
 use serde_json::Value;
 use service::{Failure, Process};
+use settings::Secret;
 use stream::{Codec, Config, Incoming, Outgoing, Publisher, RegistryConfig, Table};
 use telemetry::{Health, Metrics};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+const USER: &str = "notify";
+const PASSWORD: &str = "only-on-loopback";
 /// Nothing in a test takes so long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -41,8 +46,20 @@ pub(crate) struct Bench {
     config: Config,
     codec: Codec,
     publisher: Publisher,
-    ingest: Option<(CancellationToken, JoinHandle<Result<(), Failure>>)>,
+    stage: Option<Stage>,
     runtime: Runtime,
+}
+
+/// A stage on a thread of its own.
+struct Stage {
+    shutdown: CancellationToken,
+    thread: JoinHandle<Result<(), Failure>>,
+}
+
+/// A mail server.
+pub(crate) struct Mail {
+    pub(crate) server: MailSink,
+    folder: TempDir,
 }
 
 impl Bench {
@@ -62,7 +79,7 @@ impl Bench {
         let config = Config { bootstrap_servers: kafka.bootstrap_servers(), ..Config::default() };
         let codec = Codec::new(&registry, runtime.handle().clone()).unwrap();
         let publisher = Publisher::new("feed", &config, runtime.handle().clone()).unwrap();
-        Some(Self { kafka, registry, registry_stop, config, codec, publisher, ingest: None, runtime })
+        Some(Self { kafka, registry, registry_stop, config, codec, publisher, stage: None, runtime })
     }
 
     /// Runs the command.
@@ -100,6 +117,11 @@ impl Bench {
         format!("{}/{partition}/{offset}", output.topic)
     }
 
+    /// A record's value as Avro of the topic's schema.
+    pub(crate) fn encoded<T: Record>(&self, topic: &str, value: &T) -> Vec<u8> {
+        self.codec.encode(topic, value).unwrap()
+    }
+
     /// Every committed record of a topic, in the order of each partition.
     pub(crate) fn read(&self, topic: &str) -> Vec<Incoming> {
         let mut records = Vec::new();
@@ -108,10 +130,9 @@ impl Bench {
         records
     }
 
-    /// The same, decoded.
-    pub(crate) fn decoded<T: Record>(&self, topic: &str) -> Vec<T> {
-        let records = self.read(topic);
-        records.iter().map(|record| self.codec.decode(record.value.as_deref()).unwrap()).collect()
+    /// A record's value.
+    pub(crate) fn decoded<T: Record>(&self, record: &Incoming) -> T {
+        self.codec.decode(record.value.as_deref()).unwrap()
     }
 
     /// Starts `ingest`.
@@ -122,6 +143,41 @@ impl Bench {
             ..ingest::Config::default()
         };
         change(&mut config);
+        self.start_stage(config, ingest::run);
+    }
+
+    /// Starts a mail server.
+    pub(crate) fn mail(&self) -> Mail {
+        let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.to_owned() };
+        let config = mail_sink::Config { credentials: Some(credentials), ..mail_sink::Config::default() };
+        let server = self.runtime.block_on(MailSink::start(config)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), server.certificate_pem()).unwrap();
+        Mail { server, folder }
+    }
+
+    /// Starts `notify`.
+    pub(crate) fn notify(&mut self, mail: &Mail, change: impl FnOnce(&mut notify::Config)) {
+        let smtp = notify::Smtp {
+            host: mail.server.addr().ip().to_string(),
+            port: mail.server.addr().port(),
+            username: USER.to_owned(),
+            password: Secret::new(PASSWORD),
+            ca_file: Some(mail.folder.path().join("ca.pem")),
+            hello_name: Some("localhost".to_owned()),
+            ..notify::Smtp::default()
+        };
+        let mut config = notify::Config {
+            kafka: self.config.clone(),
+            registry: self.registry.clone(),
+            smtp,
+            ..notify::Config::default()
+        };
+        change(&mut config);
+        self.start_stage(config, notify::run);
+    }
+
+    fn start_stage<C: Send + 'static>(&mut self, config: C, run: fn(C, &Process) -> Result<(), Failure>) {
         let shutdown = CancellationToken::new();
         let process = Process {
             metrics: Metrics::new(),
@@ -129,15 +185,15 @@ impl Bench {
             shutdown: shutdown.clone(),
             runtime: self.runtime.handle().clone(),
         };
-        self.ingest = Some((shutdown, std::thread::spawn(move || ingest::run(config, &process))));
+        self.stage = Some(Stage { shutdown, thread: std::thread::spawn(move || run(config, &process)) });
     }
 
-    /// Stops `ingest` as a termination signal does.
+    /// Stops the stage as a termination signal does.
     pub(crate) fn stop(&mut self) {
-        let (shutdown, thread) = self.ingest.take().unwrap();
+        let Stage { shutdown, thread } = self.stage.take().unwrap();
         shutdown.cancel();
         if let Err(failure) = thread.join().unwrap() {
-            panic!("ingest: {}", service::chain(&*failure));
+            panic!("the stage ended: {}", service::chain(&*failure));
         }
     }
 
@@ -145,8 +201,8 @@ impl Bench {
     pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !holds(self) {
-            let ended = self.ingest.as_ref().is_some_and(|(_, thread)| thread.is_finished());
-            assert!(!ended, "ingest ended while the test waited for {what}");
+            let ended = self.stage.as_ref().is_some_and(|stage| stage.thread.is_finished());
+            assert!(!ended, "the stage ended while the test waited for {what}");
             assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
         }
     }
