@@ -19,7 +19,21 @@ pub struct Builder {
     logs: Option<PathBuf>,
     launcher: Vec<OsString>,
     advertised: Option<u16>,
+    java: &'static [&'static str],
 }
+
+/// Up in a second or two, and small.
+const BRIEF: &[&str] = &["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+/// What Kafka's own start script gives the virtual machine.
+const AS_SHIPPED: &[&str] = &[
+    "-Xms1g",
+    "-Xmx1g",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+];
 
 impl Builder {
     /// One node from the jars in `libs`.
@@ -32,6 +46,7 @@ impl Builder {
             logs: None,
             launcher: Vec::new(),
             advertised: None,
+            java: BRIEF,
         }
     }
 
@@ -73,6 +88,14 @@ impl Builder {
         self
     }
 
+    /// Runs the servers as Kafka's own start script does, for benchmarks: they take longer to start and to warm up, and
+    /// then do more in the same time than those of a test.
+    #[must_use]
+    pub fn as_shipped(mut self) -> Self {
+        self.java = AS_SHIPPED;
+        self
+    }
+
     /// Formats the logs, starts the nodes, and waits until each answers.
     ///
     /// # Errors
@@ -97,7 +120,7 @@ impl Builder {
             let text: String = properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
             fs::write(home.join("server.properties"), text).map_err(io_error("server.properties"))?;
             let [port, _, proxied] = ports[at];
-            let node = Node::new(home, self.libs.clone(), self.launcher.clone(), port, proxied);
+            let node = Node::new(home, self.libs.clone(), self.launcher.clone(), self.java, [port, proxied]);
             node.format(&id, self.nodes == 1)?;
             nodes.push(node);
         }

@@ -67,6 +67,15 @@ impl LocalKafka {
         std::env::var_os(LIBS).map(|libs| Self::start(Path::new(&libs))).transpose()
     }
 
+    /// The same, run [as shipped](Builder::as_shipped).
+    ///
+    /// # Errors
+    /// When the variable is set and the broker does not come up.
+    pub fn from_env_as_shipped() -> Result<Option<Self>, Error> {
+        let start = |libs| Builder::new(Path::new(&libs)).as_shipped().start().map(Self);
+        std::env::var_os(LIBS).map(start).transpose()
+    }
+
     /// Starts a broker from the jars in `libs`, with an empty log, and waits until it answers.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub struct Node {
     home: PathBuf,
     libs: PathBuf,
     launcher: Vec<OsString>,
+    java: &'static [&'static str],
     port: u16,
     proxied: u16,
     process: Option<Child>,
@@ -31,10 +32,10 @@ impl Node {
         home: PathBuf,
         libs: PathBuf,
         launcher: Vec<OsString>,
-        port: u16,
-        proxied: u16,
+        java: &'static [&'static str],
+        [port, proxied]: [u16; 2],
     ) -> Self {
-        Self { home, libs, launcher, port, proxied, process: None }
+        Self { home, libs, launcher, java, port, proxied, process: None }
     }
 
     /// `host:port` of its listener.
@@ -158,7 +159,7 @@ impl Node {
         program.push("java".into());
         Command::new(&program[0])
             .args(&program[1..])
-            .args(["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .args(self.java)
             .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
             .arg("-cp")
             .arg(self.libs.join("*"))
