@@ -10,6 +10,7 @@ use crate::code_system;
 use crate::draft::{Draft, Handle};
 use crate::engine::{Engine, identifier_key};
 use crate::observation::absent;
+use crate::time;
 
 /// Namespace of all ids: UUIDv5 of the project's URL in the URL namespace of RFC 9562.
 static NAMESPACE: LazyLock<Uuid> = LazyLock::new(|| {
@@ -171,18 +172,25 @@ fn entered_in_error(body: &Map) -> bool {
     body.get("verificationStatus").is_some_and(|status| status.to_string().contains("entered-in-error"))
 }
 
-/// app-2 and app-3: both ends of the time or neither, and neither only where it is not settled.
+/// app-2 and app-3: both ends of the time or neither, and neither only where it is not settled. An end that was not
+/// sent follows from the duration, if that was; what does not follow is said to be unknown.
 fn appointment(body: &mut Map) {
-    if let Some(start) = body.get("start").cloned() {
-        body.entry("end").or_insert(start);
-    } else {
-        body.remove("end");
-        let open =
-            matches!(body.get("status").and_then(Value::as_str), Some("proposed" | "cancelled" | "waitlist"));
-        if !open {
-            let over =
-                matches!(body.get("status").and_then(Value::as_str), Some("entered-in-error" | "noshow"));
-            body.insert("status", json!(if over { "cancelled" } else { "proposed" }));
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let minutes = body.get("minutesDuration").and_then(Value::as_i64);
+    match (text("start"), text("end")) {
+        (Some(_), Some(_)) => {}
+        (Some(start), None) => match minutes.and_then(|m| time::plus_minutes(start, m)) {
+            Some(end) => body.insert("end", Value::from(end)),
+            None => body.insert("_end", absent()),
+        },
+        (None, Some(end)) => match minutes.and_then(|m| time::plus_minutes(end, -m)) {
+            Some(start) => body.insert("start", Value::from(start)),
+            None => body.insert("_start", absent()),
+        },
+        (None, None) if matches!(text("status"), Some("proposed" | "cancelled" | "waitlist")) => {}
+        (None, None) => {
+            body.insert("_start", absent());
+            body.insert("_end", absent());
         }
     }
 }

@@ -143,7 +143,12 @@ pub(crate) fn single(
 
 /// What a person would call a coded value: the original text, a display, a code.
 pub(crate) fn label(scope: Scope<'_>) -> Option<Text> {
-    [ORIGINAL_TEXT, 2, 5, 1].into_iter().find_map(|n| primitive::string(&scope.child(n).text()))
+    label_at(scope).map(|(_, text)| text)
+}
+
+/// The same, and the component it is in.
+pub(crate) fn label_at(scope: Scope<'_>) -> Option<(usize, Text)> {
+    [ORIGINAL_TEXT, 2, 5, 1].into_iter().find_map(|n| Some((n, primitive::string(&scope.child(n).text())?)))
 }
 
 /// A unit of measure: UCUM where it is known.

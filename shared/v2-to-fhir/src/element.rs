@@ -159,8 +159,17 @@ pub(crate) fn push_new(root: &mut Map, path: &Path, item: &Value) -> bool {
 }
 
 /// Choice elements (`value[x]`) that rows fill by more than one type; FHIR takes one.
-const CHOICES: [&str; 8] =
-    ["collected", "deceased", "effective", "medication", "multipleBirth", "occurrence", "onset", "performed"];
+const CHOICES: [&str; 9] = [
+    "bounds",
+    "collected",
+    "deceased",
+    "effective",
+    "medication",
+    "multipleBirth",
+    "occurrence",
+    "onset",
+    "performed",
+];
 
 /// Whether another type of the same choice is there.
 fn chosen(parent: &Map, name: &str) -> bool {

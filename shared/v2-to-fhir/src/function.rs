@@ -2,6 +2,9 @@
 
 use compact_str::format_compact;
 
+mod telecom;
+mod timing;
+
 use crate::code_system;
 use crate::concept;
 use crate::engine::{Engine, Scope, bit};
@@ -10,8 +13,6 @@ use crate::number;
 use crate::observation;
 use crate::primitive;
 use crate::rule::Source;
-use crate::time::{self, Stamp};
-use crate::unit;
 use crate::unmapped::Reason;
 use crate::value::{Map, Text, Value, json};
 
@@ -52,8 +53,26 @@ pub(crate) enum Function {
     QuantityIn(Source),
     /// NM to a number of minutes, with the unit of another field.
     MinutesIn(Source),
+    /// What a strength is per, where only its numerator was sent: one.
+    One,
+    /// What a daily dose is per.
+    OneDay,
+    /// CQ to a number of minutes.
+    Minutes,
     /// A start moved on by this NM: the field of the start, the field of the unit (else minutes).
     After(Source, Option<Source>),
+    /// An end moved back by this NM, likewise.
+    Before(Source, Option<Source>),
+    /// The duration in a TQ: a letter for the unit and a number.
+    TqDuration,
+    /// SAD to one line.
+    Street,
+    /// `event - ADT^A01`, of the message.
+    EventTitle,
+    /// `message - ADT^A01^ADT_A01`, of the message.
+    MessageTitle,
+    /// The identifier system of the sender's message control ids.
+    MessageSystem,
     /// OBX-5 by OBX-2.
     Value,
     /// OBX-7.
@@ -94,7 +113,16 @@ impl Function {
             "quantity" => Self::Quantity,
             "quantity-in" => Self::QuantityIn(next()?),
             "minutes-in" => Self::MinutesIn(next()?),
+            "one" => Self::One,
+            "one-day" => Self::OneDay,
+            "minutes" => Self::Minutes,
             "after" => Self::After(next()?, next().ok()),
+            "before" => Self::Before(next()?, next().ok()),
+            "tq-duration" => Self::TqDuration,
+            "street" => Self::Street,
+            "event-title" => Self::EventTitle,
+            "message-title" => Self::MessageTitle,
+            "message-system" => Self::MessageSystem,
             "value" => Self::Value,
             "reference-range" => Self::ReferenceRange,
             "attachment" => Self::Attachment,
@@ -147,10 +175,11 @@ pub(crate) fn value(
             let body = organization(scope, &engine.facility)?;
             Some(engine.share("Organization", body))
         }
-        Function::Telecom => telecom(engine, scope, used).map(Value::Object),
+        Function::Telecom => telecom::contact_point(engine, scope, used).map(Value::Object),
         Function::Label => {
-            *used |= 0x3F_FFFE;
-            concept::label(scope).map(Value::from)
+            let (component, text) = concept::label_at(scope)?;
+            *used |= bit(component);
+            Some(Value::from(text))
         }
         Function::Language => {
             let map = engine.tables.codes_named("PrimaryLanguage");
@@ -183,17 +212,23 @@ pub(crate) fn value(
             quantity.extend(unit_of(engine, source, index));
             Some(Value::Object(quantity))
         }
-        Function::MinutesIn(source) => {
-            let seconds = seconds(engine, scope, Some(source), index)?;
-            *used |= bit(1);
-            (seconds >= 60).then(|| json!(seconds / 60))
+        Function::MinutesIn(_)
+        | Function::Minutes
+        | Function::After(..)
+        | Function::Before(..)
+        | Function::TqDuration => timing::value(engine, function, scope, index, used),
+        Function::One => Some(json!({"value": 1_i64})),
+        Function::OneDay => {
+            Some(json!({"value": 1_i64, "unit": "day", "system": "http://unitsofmeasure.org", "code": "d"}))
         }
-        Function::After(start, source) => {
-            let seconds = seconds(engine, scope, source.as_ref(), index)?;
-            let begun = engine.resolve_first(start, index)?;
-            let end = Stamp::parse(&begun.text())?.plus_seconds(seconds)?;
-            *used |= bit(1);
-            Some(Value::from(end.date_time(&mut engine.zones)))
+        Function::Street => street(scope, used).map(Value::from),
+        Function::EventTitle => title(engine, "event", 2),
+        Function::MessageTitle => {
+            *used = u64::MAX;
+            title(engine, "message", 3)
+        }
+        Function::MessageSystem => {
+            Some(Value::from(code_system::local(&engine.facility, "message-control-id")))
         }
         Function::Attachment => observation::attachment(scope, used).map(Value::Object),
         Function::FullText => {
@@ -258,14 +293,29 @@ fn unit_of(engine: &Engine<'_>, source: &Source, index: usize) -> Map {
     engine.resolve_first(source, index).map(|unit| concept::unit(engine, unit)).unwrap_or_default()
 }
 
-fn seconds(engine: &mut Engine<'_>, scope: Scope<'_>, source: Option<&Source>, index: usize) -> Option<i64> {
-    let value: f64 = checked(engine, scope.text().trim().parse().ok())?;
-    let unit = source.and_then(|source| engine.resolve_first(source, index));
-    // Durations of appointments are in minutes where no unit is sent (HL7 v2.9 chapter 10, SCH-9).
-    let unit = unit.and_then(|u| concept::label(u)).unwrap_or_else(|| "min".into());
-    let seconds = value * unit::seconds(&unit)? as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "bounded on the line above it")]
-    (seconds.is_finite() && (0.0..1e9).contains(&seconds)).then_some(seconds as i64)
+/// Title of the message: its type and event, and its structure where `parts` is 3.
+fn title(engine: &Engine<'_>, what: &str, parts: usize) -> Option<Value> {
+    let kind = engine.segments.first()?.field(9).repetition(1);
+    let parts: Vec<Text> = (1..=parts).filter_map(|n| primitive::string(&kind.component(n).text())).collect();
+    (!parts.is_empty()).then(|| Value::from(format!("{what} - {}", parts.join("^"))))
+}
+
+/// SAD to one line: the street address, which most senders write in full, with what its parts add to it.
+fn street(scope: Scope<'_>, used: &mut u64) -> Option<Text> {
+    *used |= bit(1) | bit(2) | bit(3);
+    let part = |n: usize| primitive::string(&scope.child(n).text());
+    let (name, number) = (part(2), part(3));
+    let Some(mut line) = part(1) else {
+        let parts: Vec<Text> = [number, name].into_iter().flatten().collect();
+        return (!parts.is_empty()).then(|| parts.join(" ").into());
+    };
+    for part in [name, number].into_iter().flatten() {
+        if !line.to_lowercase().contains(&*part.to_lowercase()) {
+            line.push(' ');
+            line.push_str(&part);
+        }
+    }
+    Some(line)
 }
 
 /// The URI of the authority in an HD: its universal id if that is one, else its name at this facility.
@@ -319,94 +369,6 @@ fn organization(scope: Scope<'_>, facility: &str) -> Option<Map> {
     }
     body.insert("identifier", Value::Array(identifiers));
     Some(body)
-}
-
-/// XTN to ContactPoint. `cpt-2` (FHIR 4.0.1): a value needs a system.
-fn telecom(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option<Map> {
-    let text = |n: usize| primitive::string(&scope.child(n).text());
-    let (country, area, local, extension) = (text(5), text(6), text(7), text(8));
-    let kind = text(3);
-    let electronic = matches!(kind.as_deref(), Some("Internet" | "X.400"));
-    let composed = local.as_ref().map(|local| {
-        let mut number = Text::default();
-        if let Some(country) = &country {
-            number.push('+');
-            number.push_str(country.trim_start_matches('+'));
-            number.push(' ');
-        }
-        if let Some(area) = &area {
-            number.push_str(area);
-            number.push(' ');
-        }
-        number.push_str(local);
-        if let Some(extension) = &extension {
-            number.push_str(" X");
-            number.push_str(extension);
-        }
-        number
-    });
-    let address = text(4);
-    let value =
-        if electronic || (kind.is_none() && composed.is_none() && text(12).is_none() && text(1).is_none()) {
-            address.clone().or_else(|| text(1))
-        } else {
-            text(12).or(composed).or_else(|| text(1))
-        };
-    let value = value?;
-    let tables = engine.tables;
-    let code = |map: &str, from: &str| tables.codes_named(map).and_then(|m| m.rows.get(from)).map(|c| c.code);
-    let system = match &kind {
-        Some(kind) => code("TelecommunicationEquipmentType", kind).unwrap_or("other"),
-        None if value.contains('@') => "email",
-        None if value.bytes().filter(u8::is_ascii_digit).count() >= 3 => "phone",
-        None => "other",
-    };
-    let mut point = Map::new();
-    let parts = [
-        ("http://hl7.org/fhir/StructureDefinition/contactpoint-country", &country),
-        ("http://hl7.org/fhir/StructureDefinition/contactpoint-area", &area),
-        ("http://hl7.org/fhir/StructureDefinition/contactpoint-local", &local),
-        ("http://hl7.org/fhir/StructureDefinition/contactpoint-extension", &extension),
-    ];
-    let parts: Vec<Value> = parts
-        .into_iter()
-        .filter(|_| !electronic)
-        .filter_map(|(url, part)| {
-            part.as_ref().map(|part| json!({"url": Value::from(url), "valueString": part}))
-        })
-        .collect();
-    if !parts.is_empty() {
-        point.insert("extension", Value::Array(parts));
-    }
-    point.insert("system", Value::from(system));
-    point.insert("value", Value::from(value));
-    let mobile = (kind.as_deref() == Some("CP")).then_some("mobile");
-    let usage = mobile.or_else(|| text(2).and_then(|u| code("TelecommunicationUseCode", &u)));
-    if let Some(usage) = usage {
-        point.insert("use", Value::from(usage));
-    }
-    if let Some(rank) = number::integer(&scope.child(18).text(), 1) {
-        point.insert("rank", rank);
-        *used |= bit(18);
-    }
-    let mut period: Map = [(13, "start"), (14, "end")]
-        .into_iter()
-        .filter_map(|(n, name)| {
-            let stamp = Stamp::parse(&scope.child(n).text())?;
-            *used |= bit(n);
-            Some((name, Value::from(stamp.date_time(&mut engine.zones))))
-        })
-        .collect();
-    time::order(&mut period);
-    if !period.is_empty() {
-        point.insert("period", Value::Object(period));
-    }
-    // XTN.1 and XTN.12 are the same number written as one; XTN.4 only counts where it was taken.
-    *used |= bit(1) | bit(2) | bit(3) | bit(5) | bit(6) | bit(7) | bit(8) | bit(12);
-    if electronic || point.get("value").and_then(Value::as_str) == address.as_deref() {
-        *used |= bit(4);
-    }
-    Some(point)
 }
 
 /// A tag of the form that BCP 47 gives: a language of two or three letters, then a script or region.

@@ -322,8 +322,8 @@ fn placement(line: &'static str, names: &mut Names) -> Result<(Name, Placement),
 
 /// Reads `subject=Patient` or `<DiagnosticReport.result[]`.
 fn relation(text: &'static str) -> Result<Relation, String> {
-    if text == "<~" {
-        return Ok(Relation { slot: "~", path: Path::default(), from_there: true });
+    if let Some(followed) = text.strip_prefix('<').filter(|slot| slot.starts_with('~')) {
+        return Ok(Relation { slot: followed, path: Path::default(), from_there: true });
     }
     if let Some(back) = text.strip_prefix('<') {
         let (slot, path) = back.split_once('.').ok_or_else(|| format!("no element in {text:?}"))?;

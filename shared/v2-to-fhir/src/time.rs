@@ -5,7 +5,7 @@
 
 use compact_str::format_compact;
 use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 
 use crate::value::{Map, Text, Value};
 
@@ -180,31 +180,29 @@ impl Stamp {
         self.has_time().then(|| self.date_time(zones))
     }
 
-    /// This moment moved on by some seconds; only when a time was sent.
-    pub(crate) fn plus_seconds(&self, seconds: i64) -> Option<Self> {
+    /// FHIR `dateTime` some seconds later, by the clock of UTC; only when a time was sent.
+    ///
+    /// In a zone whose clocks change meanwhile, the offset of the end is not that of the start.
+    pub(crate) fn plus_seconds(&self, seconds: i64, zones: &mut Zones) -> Option<Text> {
         let time = self.time.as_ref()?;
-        let local = DateTime::new(
-            self.date.year(),
-            self.date.month(),
-            self.date.day(),
-            time.hour,
-            time.minute,
-            time.second,
-            0,
-        )
-        .ok()?;
-        let moved = local.checked_add(jiff::SignedDuration::from_secs(seconds)).ok()?;
-        Some(Self {
-            date: moved.date(),
+        let from: jiff::Timestamp = self.date_time(zones).parse().ok()?;
+        let to = from.checked_add(jiff::SignedDuration::from_secs(seconds)).ok()?;
+        let offset =
+            time.offset.or(zones.message_offset).and_then(|minutes| Offset::from_seconds(minutes * 60).ok());
+        let offset = offset.unwrap_or_else(|| zones.zone.to_offset(to));
+        let local = offset.to_datetime(to);
+        let moved = Self {
+            date: local.date(),
             precision: 3,
             time: Some(Time {
-                hour: moved.hour(),
-                minute: moved.minute(),
-                second: moved.second(),
+                hour: local.hour(),
+                minute: local.minute(),
+                second: local.second(),
                 fraction: time.fraction.clone(),
-                offset: time.offset,
+                offset: Some(offset.seconds() / 60),
             }),
-        })
+        };
+        Some(moved.date_time(zones))
     }
 }
 
@@ -220,6 +218,15 @@ pub(crate) fn time_of_day(text: &str) -> Option<Text> {
     let (hour, minute, second, fraction) = clock(local)?;
     let point = if fraction.is_empty() { "" } else { "." };
     Some(format_compact!("{hour:02}:{minute:02}:{second:02}{point}{fraction}"))
+}
+
+/// A FHIR `instant` some minutes later, with the same offset.
+pub(crate) fn plus_minutes(instant: &str, minutes: i64) -> Option<String> {
+    let at: jiff::Timestamp = instant.parse().ok()?;
+    let sent = instant.get(instant.len().checked_sub("+00:00".len())?..)?;
+    let zone = Offset::from_seconds(offset(&sent.replace(':', ""))? * 60).ok()?;
+    let moved = at.checked_add(jiff::SignedDuration::from_mins(minutes)).ok()?;
+    Some(format!("{}{sent}", zone.to_datetime(moved)))
 }
 
 /// Whether a period that ends at `end` begins before it, as far as both are precise (FHIR 4.0.1, per-1).
@@ -306,7 +313,36 @@ mod tests {
     #[test]
     fn durations_cross_midnight() {
         let mut utc = zones("UTC");
-        let late = Stamp::parse("202012312330+0000").and_then(|s| s.plus_seconds(3600));
-        assert_eq!(late.map(|s| s.date_time(&mut utc)).as_deref(), Some("2021-01-01T00:30:00+00:00"));
+        let late = Stamp::parse("202012312330+0000").and_then(|s| s.plus_seconds(3600, &mut utc));
+        assert_eq!(late.as_deref(), Some("2021-01-01T00:30:00+00:00"));
+        assert!(!utc.assumed);
+    }
+
+    #[test]
+    fn instants_move() {
+        assert_eq!(
+            plus_minutes("2024-03-11T23:50:00-04:00", 15).as_deref(),
+            Some("2024-03-12T00:05:00-04:00")
+        );
+        assert_eq!(
+            plus_minutes("2024-03-11T00:05:00+00:00", -15).as_deref(),
+            Some("2024-03-10T23:50:00+00:00")
+        );
+        assert_eq!(plus_minutes("2024-03-11", 15), None);
+    }
+
+    #[test]
+    fn durations_cross_a_change_of_clocks() {
+        let mut york = zones("America/New_York");
+        let mut moved =
+            |sent: &str, seconds| Stamp::parse(sent).and_then(|s| s.plus_seconds(seconds, &mut york));
+        // Clocks went from 02:00 to 03:00 on 10 March 2024, and from 02:00 to 01:00 on 3 November.
+        assert_eq!(moved("202403100130", 3600).as_deref(), Some("2024-03-10T03:30:00-04:00"));
+        assert_eq!(moved("202411030030", 7200).as_deref(), Some("2024-11-03T01:30:00-05:00"));
+        assert_eq!(moved("202403100330", -3600).as_deref(), Some("2024-03-10T01:30:00-05:00"));
+        // An offset that was sent stays.
+        assert_eq!(moved("202403100130-0500", 3600).as_deref(), Some("2024-03-10T02:30:00-05:00"));
+        assert_eq!(moved("20240310", 3600), None);
+        assert!(york.assumed);
     }
 }

@@ -161,6 +161,12 @@ fn place(
     if row.existing && held.is_none() {
         return None;
     }
+    // `<~Observation` is for what follows one.
+    let wanted = row.relations.iter().filter_map(|relation| relation.slot.strip_prefix(FOLLOWED));
+    if wanted.filter(|kind| !kind.is_empty()).any(|wanted| followed.is_none_or(|f| kind(engine, f) != wanted))
+    {
+        return None;
+    }
     let segment = *engine.segments.get(index)?;
     if row.resource == "Observation"
         && row.new
@@ -278,7 +284,7 @@ fn relate(
     followed: Option<Handle>,
     waiting: &mut Vec<Waiting<'static>>,
 ) {
-    if relation.slot == FOLLOWED {
+    if relation.slot.starts_with(FOLLOWED) {
         if let Some(other) = followed {
             participate(engine, handle, other);
         }

@@ -172,6 +172,73 @@ fn an_employer_is_not_an_emergency_contact() {
 }
 
 #[test]
+fn what_stands_beside_a_text_is_listed() {
+    let pid = ORU.lines().find(|line| line.starts_with("PID")).expect("a PID");
+    let bare: Vec<&str> = pid.split('|').take(9).collect();
+    let race = format!("{}||X1^Some words^L", bare.join("|"));
+    let conversion = converted(&ORU.replace(pid, &race));
+    assert!(resources(&conversion.bundle, "Patient")[0].to_string().contains("Some words"));
+    let listed: Vec<_> =
+        conversion.unmapped.iter().map(|u| u.path.as_str()).filter(|p| p.starts_with("PID-10")).collect();
+    assert_eq!(listed, ["PID-10.1", "PID-10.3"]);
+}
+
+#[test]
+fn an_allergy_that_is_deleted_was_entered_in_error() {
+    let iam =
+        "IAM|1|DA^Drug allergy^HL70127|723^Amoxicillin^RXNORM|SV^Severe^HL70128|Hives|D^Delete^HL70206\r";
+    let bundle = converted(&format!("{ADT}\r{iam}")).bundle;
+    let deleted = resources(&bundle, "AllergyIntolerance")
+        .into_iter()
+        .find(|allergy| allergy["code"]["coding"][0]["code"] == "723")
+        .expect("the allergy");
+    assert_eq!(deleted["verificationStatus"]["coding"][0]["code"], "entered-in-error");
+    assert_eq!(deleted.get("clinicalStatus"), None);
+}
+
+#[test]
+fn a_street_is_one_line() {
+    let lines = |sent: &str| {
+        let text = format!(
+            "{}\rNK1|1|Testperson^Robin||{sent}^^Town\r",
+            ADT.lines().take(4).collect::<Vec<_>>().join("\r")
+        );
+        let bundle = converted(&text).bundle;
+        resources(&bundle, "RelatedPerson")[0]["address"][0]["line"].clone()
+    };
+    assert_eq!(
+        lines("12 High Street&High Street&12^Flat 3"),
+        serde_json::json!(["12 High Street", "Flat 3"])
+    );
+    assert_eq!(lines("1000&Hospital Lane"), serde_json::json!(["1000 Hospital Lane"]));
+    assert_eq!(lines("&High Street&12"), serde_json::json!(["12 High Street"]));
+}
+
+#[test]
+fn an_appointment_has_both_ends_or_says_which_is_unknown() {
+    let sent = |quantity: &str, duration: &str| {
+        let sch = format!("SCH|1|2|||||||{duration}|^^^{quantity}||||||||||||||Booked\r");
+        let text = format!(
+            "MSH|^~\\&|A|NORTHFIELD|B|C|20240311120000+0000||SIU^S12|S-1|P|2.5\r{sch}PID|1||700123^^^N^MR||Testperson^Avery\r"
+        );
+        let bundle = converted(&text).bundle;
+        resources(&bundle, "Appointment")[0].clone()
+    };
+    let whole = sent("20240312090000+0000", "30|min");
+    assert_eq!(whole["end"], "2024-03-12T09:30:00+00:00");
+    let backwards = sent("^20240312093000+0000", "30|min");
+    assert_eq!(backwards["start"], "2024-03-12T09:00:00+00:00");
+    let open = sent("^20240312093000+0000", "|");
+    assert_eq!(open["end"], "2024-03-12T09:30:00+00:00");
+    assert_eq!(open["_start"]["extension"][0]["valueCode"], "unknown");
+    let neither = sent("", "|");
+    assert_eq!(
+        (&neither["status"], &neither["_end"]["extension"][0]["valueCode"]),
+        (&"booked".into(), &"unknown".into())
+    );
+}
+
+#[test]
 fn debug_shows_no_content() {
     let conversion = converted(ADT);
     let shown = format!("{conversion:?} {:?}", conversion.patient);
