@@ -78,6 +78,7 @@ pub fn run(options: &Options, shutdown: &CancellationToken) -> Result<Option<Sum
     let drawing =
         runtime.spawn(terminal::run(std::io::stdout(), options.interactive, source, parts.child_token()));
     tracing::info!(address = %options.listen, "status page");
+    watch.wait_until_ready(shutdown, || line.failed());
     watch.set_phase(Phase::Running, None);
     let feed = options.demo.as_ref().map(|demo| demo.start(&embedded, &process, shutdown)).transpose()?;
     let mut summary = None;

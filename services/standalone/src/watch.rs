@@ -47,6 +47,8 @@ struct State {
     note: Option<String>,
     verdict: BTreeMap<&'static str, StageVerdict>,
     letters: VecDeque<DeadLetterView>,
+    /// When the feed began.
+    fed_since: Option<Instant>,
     settled_after: Option<Duration>,
     /// The shutdown came before every message had its fate.
     interrupted: bool,
@@ -122,6 +124,19 @@ impl Watch {
         state.note = note;
     }
 
+    /// Waits until every service has its partitions: what was published before would only wait.
+    pub(crate) fn wait_until_ready(&self, shutdown: &CancellationToken, failed: impl Fn() -> bool) {
+        let all = STAGES.len() + 1;
+        let ready = || {
+            let report = self.health.report();
+            report.ready && report.components.len() >= all
+        };
+        while !shutdown.is_cancelled() && !failed() && !ready() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.state().fed_since = Some(Instant::now());
+    }
+
     /// Waits until each of `sent` messages and everything made of them has its fate.
     pub(crate) fn wait_until_settled(
         &self,
@@ -142,7 +157,8 @@ impl Watch {
                 (inputs, fates, state.verdict.values().map(|verdict| verdict.missing).sum::<u64>())
             };
             if inputs >= sent && missing == 0 {
-                self.state().settled_after = Some(self.started.elapsed());
+                let mut state = self.state();
+                state.settled_after = state.fed_since.map(|since| since.elapsed());
                 return;
             }
             if fates != progress.0 {
@@ -194,7 +210,11 @@ impl Watch {
         let repeated = mail.duplicates();
         Ok(Summary {
             messages: state.verdict.get("ingest").map_or(0, |verdict| verdict.inputs),
-            seconds: state.settled_after.unwrap_or_else(|| self.started.elapsed()).as_secs_f64(),
+            seconds: state
+                .settled_after
+                .or_else(|| state.fed_since.map(|since| since.elapsed()))
+                .unwrap_or_default()
+                .as_secs_f64(),
             stages,
             dead_letters: dead_letter_counts(&metrics)
                 .into_iter()
