@@ -167,8 +167,9 @@ impl ErrorCode {
                  have the same length and null fills the gaps (FHIR R4, JSON representation)."
             }
             Self::RequiredBinding => {
-                "The element accepts only the codes of one value set. Map the local code to one of them and keep the \
-                 local one in an extension or a further coding."
+                "The element accepts only the codes of one value set, or the code is none of the code system it names, \
+                 such as a unit that is not UCUM. Map the local code to a right one and keep the local one in an \
+                 extension or a further coding."
             }
             Self::Extension => {
                 "An extension has an absolute url, and either one value[x] or nested extensions, not both."

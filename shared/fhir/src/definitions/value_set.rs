@@ -62,6 +62,11 @@ impl CodeSystem {
         let folded = || self.folded.get(code.to_ascii_lowercase().as_str());
         self.names.get(code).or_else(folded).copied()
     }
+
+    /// The code that differs from a wrong one in its case only.
+    pub(crate) fn in_another_case(&self, code: &str) -> Option<&'static str> {
+        self.names.keys().find(|known| known.eq_ignore_ascii_case(code)).copied()
+    }
 }
 
 impl ValueSet {

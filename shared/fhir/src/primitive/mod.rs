@@ -3,11 +3,13 @@
 mod date_time;
 mod number;
 mod text;
+mod ucum;
 mod uri;
 
 use crate::IssueType;
 
 pub(crate) use date_time::compare;
+pub(crate) use ucum::is_unit;
 pub(crate) use uri::{is_absolute, is_id};
 
 /// The primitive types.

@@ -14,6 +14,10 @@ impl<'w> Walk<'w> {
             return;
         }
         let name = typed.element.path_name();
+        // "Formats supported (xml | json | ttl | mime type)", although the value set has media types only.
+        if name == "format" && matches!(code, "xml" | "json" | "ttl") {
+            return;
+        }
         for &(strength, set) in &typed.element.bindings {
             self.code(strength, set, name, value, code, path);
         }

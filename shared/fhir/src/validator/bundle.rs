@@ -49,6 +49,7 @@ impl<'t> BundleIndex<'t> {
 
 impl<'w> Walk<'w> {
     pub(super) fn bundle(&mut self, bundle: Value<'w>, index: &BundleIndex<'w>, path: &Path<'_>) {
+        self.links(bundle, index, path);
         let entries = path.member("entry");
         let history = index.is("history");
         let request = index.is_transaction() || history;
@@ -68,9 +69,19 @@ impl<'w> Walk<'w> {
                 let message = "An entry holds a resource, a request or a response";
                 self.broken(entry, &path, "bdl-5", ErrorCode::Bundle, message);
             }
+            if index.is("searchset") {
+                self.found(entry, &path);
+            }
+            if let Some(request) = entry.get("request") {
+                self.request(request, resource, &path.member("request"));
+            }
+            if let Some(response) = entry.get("response") {
+                self.response(response, &path.member("response"));
+            }
             let Some(full_url) = entry.get("fullUrl").filter(|url| url.is_text()) else {
-                if resource.is_some() && !index.is_transaction() && !response {
-                    self.no_full_url(entry, index, &path);
+                let exchange = index.is_transaction() || (response && !history);
+                if !exchange && entry.get("_fullUrl").is_none() {
+                    self.no_full_url(entry, resource, &path);
                 }
                 continue;
             };
@@ -82,6 +93,9 @@ impl<'w> Walk<'w> {
                 self.broken(full_url, &path.member("fullUrl"), "bdl-7", ErrorCode::Bundle, message);
             }
             self.full_url(full_url, resource, &path.member("fullUrl"));
+        }
+        if index.is("document") || index.is("message") {
+            self.reachable(bundle, index, path);
         }
     }
 
@@ -100,13 +114,83 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn no_full_url(&mut self, entry: Value<'w>, index: &BundleIndex<'w>, path: &Path<'_>) {
-        let path = path.member("fullUrl");
+    /// Results of operations may hold resources that nothing can refer to: OperationOutcomes (FHIR R4, 2.36.4).
+    fn no_full_url(&mut self, entry: Value<'w>, resource: Option<Value<'w>>, path: &Path<'_>) {
+        let name = resource.and_then(|resource| resource.get_text("resourceType"));
+        if resource.is_none() || name.is_some_and(|name| name == "OperationOutcome") {
+            return;
+        }
         let message = "An entry has a fullUrl, so that other entries can refer to it.".to_owned();
-        if index.is("document") || index.is("message") {
-            self.error(entry, &path, IssueType::Required, ErrorCode::Bundle, message);
-        } else {
-            self.warn(entry, &path, IssueType::Required, ErrorCode::Bundle, message);
+        self.error(entry, &path.member("fullUrl"), IssueType::Required, ErrorCode::Bundle, message);
+    }
+
+    /// An entry of a search result.
+    fn found(&mut self, entry: Value<'w>, path: &Path<'_>) {
+        let Some(resource) = entry.get("resource") else {
+            let message = "An entry of a search result has a resource.".to_owned();
+            self.error(entry, path, IssueType::Required, ErrorCode::Bundle, message);
+            return;
+        };
+        let mode = entry.get("search").and_then(|search| search.get_text("mode"));
+        let outcome = resource.get_text("resourceType").is_some_and(|name| name == "OperationOutcome");
+        let message = match mode.as_deref() {
+            Some("outcome") if !outcome => "A search result of mode outcome is an OperationOutcome.",
+            Some("match" | "include") if resource.get("id").is_none() => {
+                "A resource found by a search has an id."
+            }
+            _ => return,
+        };
+        self.error(
+            resource,
+            &path.member("resource"),
+            IssueType::Invalid,
+            ErrorCode::Bundle,
+            message.to_owned(),
+        );
+    }
+
+    /// What an entry asks a server to do.
+    fn request(&mut self, request: Value<'w>, resource: Option<Value<'w>>, path: &Path<'_>) {
+        let method = request.get_text("method");
+        let Some(url) = request.get("url").filter(|url| url.is_text()) else { return };
+        let text = url.text();
+        let addressed = text.split(['?', '/']).next().unwrap_or("");
+        let name = resource.and_then(|resource| resource.get_text("resourceType"));
+        let at = path.member("url");
+        let message = match (method.as_deref(), &name) {
+            (Some("PUT"), None) => "PUT sends a resource; this entry has none.",
+            (Some("PUT" | "PATCH" | "DELETE"), _) if !text.contains(['/', '?']) => {
+                "This request names a resource: Type/id, or Type?parameters for a conditional one."
+            }
+            (Some("PUT" | "POST"), Some(name))
+                if addressed != name
+                    && !text.contains('$')
+                    && self.definitions.resource_type(addressed).is_some() =>
+            {
+                "The type in the url of the request is not that of the resource."
+            }
+            _ => return,
+        };
+        self.error(url, &at, IssueType::Invalid, ErrorCode::Bundle, message.to_owned());
+    }
+
+    /// `Bundle.entry.response.status`: "The status SHALL start with a 3 digit HTTP code".
+    fn response(&mut self, response: Value<'w>, path: &Path<'_>) {
+        let Some(status) = response.get("status").filter(|status| status.is_text()) else { return };
+        let text = status.text();
+        let (code, rest) = text.split_at_checked(3).unwrap_or(("", &text));
+        if !code.bytes().all(|digit| digit.is_ascii_digit())
+            || rest.starts_with(|next: char| next.is_ascii_digit())
+            || code.is_empty()
+        {
+            let message = "The status starts with the three digits of an HTTP status, such as 201 Created.";
+            self.error(
+                status,
+                &path.member("status"),
+                IssueType::Value,
+                ErrorCode::Bundle,
+                message.to_owned(),
+            );
         }
     }
 
@@ -123,9 +207,8 @@ impl<'w> Walk<'w> {
             return;
         }
         let Some(resource) = resource else { return };
-        let (Some(name), Some(id)) = (resource.get_text("resourceType"), resource.get_text("id")) else {
-            return;
-        };
+        let Some(name) = resource.get_text("resourceType") else { return };
+        let id = resource.get_text("id").unwrap_or_default();
         let mut segments = url.rsplit('/');
         let (last, before) = (segments.next().unwrap_or(""), segments.next().unwrap_or(""));
         let restful = url.starts_with("http") && self.definitions.resource_type(before).is_some();

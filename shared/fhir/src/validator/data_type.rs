@@ -4,8 +4,10 @@ use super::element::Typed;
 use super::{Path, Scope, Walk};
 use crate::definitions::NativeType;
 use crate::json::Value;
-use crate::primitive::is_absolute;
+use crate::primitive::{is_absolute, is_unit};
 use crate::{ErrorCode, IssueType};
+
+const UCUM: &str = "http://unitsofmeasure.org";
 
 impl<'w> Walk<'w> {
     pub(super) fn data_type(
@@ -27,7 +29,8 @@ impl<'w> Walk<'w> {
                 self.coding(value, path);
             }
             NativeType::Reference => self.reference(typed.element_type, value, path, scope),
-            NativeType::Bundle | NativeType::CodeableConcept | NativeType::Quantity | NativeType::Other => {}
+            NativeType::Quantity => self.quantity(value, path),
+            NativeType::Bundle | NativeType::CodeableConcept | NativeType::Other => {}
         }
     }
 
@@ -41,16 +44,56 @@ impl<'w> Walk<'w> {
             return;
         };
         let text = code.text();
-        let message =
-            if self.definitions.code_system(&system).is_some_and(|known| known.name_of(&text).is_none()) {
-                "The code system has no such code."
-            } else if system == "http://loinc.org" && !is_loinc(&text) {
-                "A LOINC code is a number, a hyphen and the right check digit, such as 2160-0."
-            } else {
-                return;
-            };
         let at = path.member("code");
-        self.warn(code, &at, IssueType::CodeInvalid, ErrorCode::Terminology, message.to_owned());
+        let definitions = self.definitions;
+        if let Some(known) = definitions.code_system(&system) {
+            match known.name_of(&text) {
+                Some(name) => self.display(coding, name, path),
+                None => {
+                    // Systems of FHIR itself are closed with the release; those of terminology.hl7.org grow.
+                    let near = if self.lists_warnings() { known.in_another_case(&text) } else { None };
+                    let closed = system.starts_with("http://hl7.org/fhir/");
+                    let message = match near {
+                        Some(near) => format!("The code system has no such code; did you mean '{near}'?"),
+                        None => "The code system has no such code.".to_owned(),
+                    };
+                    if closed || near.is_some() {
+                        self.error(code, &at, IssueType::CodeInvalid, ErrorCode::RequiredBinding, message);
+                    } else {
+                        self.warn(code, &at, IssueType::CodeInvalid, ErrorCode::Terminology, message);
+                    }
+                }
+            }
+        } else if system == "http://loinc.org" && !is_loinc(&text) {
+            let message = "A LOINC code is a number, a hyphen and the right check digit, such as 2160-0.";
+            self.warn(code, &at, IssueType::CodeInvalid, ErrorCode::Terminology, message.to_owned());
+        } else if system == UCUM && !is_unit(&text) {
+            self.no_unit(code, &at);
+        }
+    }
+
+    /// A display says what the code system says; it may add to it or be in another language, so it is never an error.
+    fn display(&mut self, coding: Value<'w>, name: &str, path: &Path<'_>) {
+        let Some(display) = coding.get("display").filter(|display| display.is_text()) else { return };
+        if name.is_empty() || same_words(&display.text(), name) {
+            return;
+        }
+        let message = format!("The display is not the name of this code in its system, which is '{name}'.");
+        let at = path.member("display");
+        self.warn(display, &at, IssueType::Invalid, ErrorCode::Terminology, message);
+    }
+
+    fn quantity(&mut self, quantity: Value<'w>, path: &Path<'_>) {
+        let Some(code) = quantity.get("code").filter(|code| code.is_text()) else { return };
+        if quantity.get_text("system").is_some_and(|system| system == UCUM) && !is_unit(&code.text()) {
+            self.no_unit(code, &path.member("code"));
+        }
+    }
+
+    fn no_unit(&mut self, code: Value<'w>, path: &Path<'_>) {
+        let message =
+            "This is no unit of UCUM; its codes are written like mg/dL, mm[Hg], 10*3/uL, /min or {score}.";
+        self.error(code, path, IssueType::CodeInvalid, ErrorCode::RequiredBinding, message.to_owned());
     }
 
     /// `urn:ietf:rfc:3986` says that the value is itself a URI.
@@ -86,6 +129,14 @@ impl<'w> Walk<'w> {
             let at = path.member("system");
             self.error(system, &at, IssueType::Value, ErrorCode::Format, message.to_owned());
         }
+    }
+}
+
+/// The same words, whatever their case and the spaces between them.
+fn same_words(left: &str, right: &str) -> bool {
+    left.eq_ignore_ascii_case(right) || {
+        let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
+        words(left) == words(right)
     }
 }
 

@@ -101,7 +101,13 @@ impl<'w> Walk<'w> {
                 self.unknown(key, stem, kind, path);
                 continue;
             };
-            substance |= is_sibling || stem != "id";
+            if stem == "id" && !is_sibling {
+                if !is_resource {
+                    self.ids.push(member.id());
+                }
+            } else {
+                substance = true;
+            }
             let Some(slot) = self.slots.get_mut(base + usize::from(at.element)) else { continue };
             if !slot.is_empty() && slot.choice != at.choice {
                 let name = kind.elements.get(usize::from(at.element)).map_or("", Element::name);

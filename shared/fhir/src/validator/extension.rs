@@ -2,7 +2,7 @@
 
 use super::element::Typed;
 use super::{Path, Scope, Walk, suggest};
-use crate::definitions::{ExtensionDefinition, NativeType, Strength, TypeKind};
+use crate::definitions::{Element, ExtensionDefinition, NativeType, Strength, Type, TypeKind};
 use crate::json::Value;
 use crate::primitive::is_absolute;
 use crate::{ErrorCode, IssueType, Severity};
@@ -58,7 +58,9 @@ impl<'w> Walk<'w> {
     fn not_hl7s(&mut self, url: Value<'w>, text: &str, path: &Path<'_>) {
         let name = text.get(HL7.len()..).unwrap_or("");
         let known = self.definitions.extension_urls().filter_map(|known| known.strip_prefix(HL7));
-        if let Some(close) = suggest::closest(name, known) {
+        // Beyond the warnings that are listed a search is not worth its time.
+        let close = if self.lists_warnings() { suggest::closest(name, known) } else { None };
+        if let Some(close) = close {
             let message = format!("FHIR R4 has no extension of HL7 with this url; did you mean '{close}'?");
             self.error(url, path, IssueType::Extension, ErrorCode::Extension, message);
         } else {
@@ -89,7 +91,10 @@ impl<'w> Walk<'w> {
             let message = format!("This extension of HL7 is not for this place; it is for: {places}.");
             // R4's own definitions use extensions in more places than their contexts name.
             let defines = scope.resource.get_text("resourceType");
-            let lax = matches!(defines.as_deref(), Some("StructureDefinition" | "ValueSet" | "CodeSystem"));
+            let lax = matches!(
+                defines.as_deref(),
+                Some("StructureDefinition" | "OperationDefinition" | "ValueSet" | "CodeSystem")
+            );
             let severity = if lax { Severity::Warning } else { Severity::Error };
             let (code, error) = (IssueType::Extension, ErrorCode::Extension);
             self.report(severity, extension, path, code, error, message);
@@ -190,44 +195,46 @@ impl<'w> Walk<'w> {
         if contexts.is_empty() || contexts.iter().any(general) {
             return true;
         }
-        let places = self.places(path, scope);
-        contexts.iter().any(|context| places.iter().any(|place| place == context))
+        self.is_named(contexts, path, scope)
     }
 
-    /// What the element around an extension is called: its path in the resource and in the data type it belongs to, and
-    /// its types. An element of several types is called by all of them.
-    fn places(&self, path: &Path<'_>, scope: &Scope<'_, 'w>) -> Vec<String> {
+    /// Whether a context names the element around an extension: by its path in the resource, by its path in the data type
+    /// it belongs to, or by its type. An element of several types is called by all of them.
+    fn is_named(&self, contexts: &[&str], path: &Path<'_>, scope: &Scope<'_, 'w>) -> bool {
         let named = |name: &str| self.definitions.type_named(name);
         let innermost = scope.resource.get_text("resourceType").unwrap_or_default();
         let mut names = path.names();
         names.pop();
-        let mut names = names.into_iter();
-        let root = names.next().unwrap_or_default();
-        let mut owners: Vec<_> = named(root).into_iter().collect();
-        let mut full = root.to_owned();
-        let mut places = vec![full.clone()];
-        for name in names {
-            full = format!("{full}.{name}");
-            places = vec![full.clone()];
-            let mut next = Vec::new();
-            for owner in owners {
-                for element in owner.elements.iter().filter(|element| element.path_name() == name) {
-                    places.push(format!("{}.{}", owner.name(), element.name()));
-                    places.push(format!("{}.{name}", owner.name()));
-                    for element_type in element.types() {
-                        if element_type.name() == "Resource" {
-                            // A resource inside another one starts a path of its own.
-                            next.extend([&*innermost, "DomainResource", "Bundle", "Parameters"].map(named));
-                            full = innermost.to_string();
-                        } else {
-                            places.push(element_type.name().to_owned());
-                            next.push(Some(self.definitions.typed(element_type.id)));
-                        }
-                    }
+        let Some((root, rest)) = names.split_first() else { return false };
+        let mut owners: Vec<&Type> = named(root).into_iter().collect();
+        // Where the path of the innermost resource starts.
+        let mut start = 0;
+        let mut elements: Vec<(&Type, &Element)> = Vec::new();
+        for (depth, name) in rest.iter().enumerate() {
+            elements.clear();
+            for owner in owners.drain(..) {
+                let found = owner.elements.iter().filter(|element| element.path_name() == *name);
+                elements.extend(found.map(|element| (owner, element)));
+            }
+            for element_type in elements.iter().flat_map(|(_, element)| element.types()) {
+                if element_type.name() == "Resource" {
+                    start = depth + 1;
+                    owners.extend(
+                        [&*innermost, "DomainResource", "Bundle", "Parameters"].into_iter().filter_map(named),
+                    );
+                } else {
+                    owners.push(self.definitions.typed(element_type.id));
                 }
             }
-            owners = next.into_iter().flatten().collect();
         }
-        places
+        let full = || [&*innermost].into_iter().chain(names.iter().skip(start + 1).copied());
+        contexts.iter().any(|context| {
+            context.split('.').eq(full())
+                || elements.iter().any(|(owner, element)| {
+                    let of_owner = context.strip_prefix(owner.name()).and_then(|rest| rest.strip_prefix('.'));
+                    of_owner.is_some_and(|rest| rest == element.name() || rest == element.path_name())
+                        || element.types().iter().any(|kind| kind.name() == *context)
+                })
+        })
     }
 }

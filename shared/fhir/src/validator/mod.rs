@@ -2,12 +2,14 @@
 
 mod binding;
 mod bundle;
+mod bundle_links;
 mod contained;
 mod data_type;
 mod element;
 mod extension;
 mod path;
 mod primitive;
+mod questionnaire;
 mod reference;
 mod resource;
 mod suggest;
@@ -124,11 +126,21 @@ pub(crate) struct Walk<'w> {
     warnings: usize,
     /// One slot for each element of each object being walked, innermost last.
     slots: Vec<element::Slot>,
+    /// The ids of elements seen in the resource being walked and those around it: places on the tape.
+    ids: Vec<u32>,
 }
 
 impl<'w> Walk<'w> {
     fn new(definitions: &'w Definitions, tape: &'w Tape<'w>) -> Self {
-        Self { definitions, tape, issues: Vec::new(), errors: 0, warnings: 0, slots: Vec::new() }
+        Self {
+            definitions,
+            tape,
+            issues: Vec::new(),
+            errors: 0,
+            warnings: 0,
+            slots: Vec::new(),
+            ids: Vec::new(),
+        }
     }
 
     fn run(&mut self) {
@@ -158,6 +170,11 @@ impl<'w> Walk<'w> {
     /// Whether so many errors were found that looking further is of no use: this bounds the time of a validation.
     const fn is_over(&self) -> bool {
         self.errors >= MAX_ISSUES
+    }
+
+    /// Whether further warnings are listed, not only counted.
+    const fn lists_warnings(&self) -> bool {
+        self.warnings < MAX_ISSUES
     }
 
     fn report(

@@ -87,10 +87,34 @@ impl<'w> Walk<'w> {
             let message = "The id of an element has no spaces.".to_owned();
             self.error(value, path, IssueType::Value, ErrorCode::Format, message);
         }
+        self.doubtful(primitive, value, &text, path);
         if !typed.element.bindings.is_empty() {
             self.code_bindings(typed, value, &text, path);
         }
         self.invariants(&typed.element.invariants, value, path, scope);
+    }
+
+    /// Valid values that are rarely meant.
+    fn doubtful(&mut self, primitive: Primitive, value: Value<'w>, text: &str, path: &Path<'_>) {
+        let (first, last) = (text.as_bytes().first(), text.as_bytes().last());
+        let message = match primitive {
+            Primitive::String
+                if first.is_some_and(u8::is_ascii_whitespace)
+                    || last.is_some_and(u8::is_ascii_whitespace) =>
+            {
+                "There is white space before or after this text."
+            }
+            Primitive::Date | Primitive::DateTime | Primitive::Instant
+                if text.get(..4).is_some_and(|year| !("1800".."2101").contains(&year)) =>
+            {
+                "This year is far away; is it a slip?"
+            }
+            Primitive::Decimal if text.len() > 18 && significant_digits(text) > 18 => {
+                "This number has more than 18 digits; many systems cannot keep them all."
+            }
+            _ => return,
+        };
+        self.warn(value, path, IssueType::Value, ErrorCode::Format, message.to_owned());
     }
 
     fn wrong_type(&mut self, typed: Typed<'w>, primitive: Primitive, value: Value<'w>, path: &Path<'_>) {
@@ -110,4 +134,11 @@ impl<'w> Walk<'w> {
         };
         self.error(value, path, IssueType::Structure, ErrorCode::JsonType, message);
     }
+}
+
+/// The digits of a decimal without its exponent and leading zeros.
+fn significant_digits(text: &str) -> usize {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit);
+    digits.skip_while(|digit| *digit == b'0').count()
 }

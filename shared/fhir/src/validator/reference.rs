@@ -46,7 +46,14 @@ impl<'w> Walk<'w> {
                 self.warn(stated, &at, IssueType::CodeInvalid, ErrorCode::Terminology, message);
             }
         }
-        let Some(literal) = value.get("reference").filter(|literal| literal.is_text()) else { return };
+        let Some(literal) = value.get("reference").filter(|literal| literal.is_text()) else {
+            let others = ["identifier", "display", "extension", "_reference", "_display"];
+            if others.iter().all(|name| value.get(name).is_none()) {
+                let message = "A reference has a reference, an identifier or a display.".to_owned();
+                self.warn(value, path, IssueType::Required, ErrorCode::Reference, message);
+            }
+            return;
+        };
         let text = literal.text();
         let at = path.member("reference");
         if text.trim().is_empty() {
@@ -148,7 +155,9 @@ impl<'w> Walk<'w> {
         let Some(bundle) = scope.bundle else { return };
         let resource_type = scope.resource.get_text("resourceType");
         let focus = resource_type.as_deref() == Some("MessageHeader") && path.to_string().contains(".focus[");
-        let in_document = bundle.is("document") && resource_type.as_deref() == Some("Composition");
+        let in_document = bundle.is("document")
+            && resource_type.as_deref() == Some("Composition")
+            && !path.to_string().contains(".relatesTo[");
         match form {
             Form::Urn => {
                 let message =

@@ -77,12 +77,39 @@ impl<'w> Walk<'w> {
             contained: contained_in.map_or(&own, |outer| outer.contained),
             bundle: index.as_ref().or_else(|| outer.and_then(|outer| outer.bundle)),
         };
+        let outer_ids = self.ids.len();
         self.object(value, kind, path, &scope);
+        // A StructureDefinition lists the same elements in two views.
+        if kind.name() != "StructureDefinition" {
+            self.distinct_ids(outer_ids, path);
+        }
+        self.ids.truncate(outer_ids);
+        if kind.name() == "Questionnaire" {
+            self.questionnaire(value, path);
+        }
         if value.get("contained").is_some() {
             self.contained(value, path, place);
         }
         if let Some(index) = &index {
             self.bundle(value, index, path);
+        }
+    }
+
+    /// The ids of elements are unique within their resource (FHIR R4, 2.24.0.2).
+    fn distinct_ids(&mut self, from: usize, path: &Path<'_>) {
+        let tape = self.tape;
+        let mut ids: Vec<_> =
+            self.ids.iter().skip(from).filter_map(|&at| Some((tape.value(at)?.as_text()?, at))).collect();
+        ids.sort_unstable();
+        for pair in ids.windows(2) {
+            if let [(left, _), (right, at)] = pair
+                && left == right
+                && let Some(id) = tape.value(*at)
+                && !self.is_over()
+            {
+                let message = "Two elements of this resource have the same id.".to_owned();
+                self.error(id, path, IssueType::Duplicate, ErrorCode::Format, message);
+            }
         }
     }
 }
