@@ -46,11 +46,15 @@ pub enum ErrorCode {
     TooCostly,
     /// Terminology that is advised, or that could not be checked here.
     Terminology,
+    /// A profile demands something else.
+    Profile,
+    /// A profile that is not known or cannot be used.
+    UnknownProfile,
 }
 
 impl ErrorCode {
     /// All codes in numeric order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::NotJson,
         Self::DuplicateName,
         Self::ResourceType,
@@ -71,9 +75,11 @@ impl ErrorCode {
         Self::Invariant,
         Self::TooCostly,
         Self::Terminology,
+        Self::Profile,
+        Self::UnknownProfile,
     ];
 
-    /// The stable code, `FHIR-301` to `FHIR-320`.
+    /// The stable code, `FHIR-301` to `FHIR-322`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::NotJson => "FHIR-301",
@@ -96,6 +102,8 @@ impl ErrorCode {
             Self::Invariant => "FHIR-318",
             Self::TooCostly => "FHIR-319",
             Self::Terminology => "FHIR-320",
+            Self::Profile => "FHIR-321",
+            Self::UnknownProfile => "FHIR-322",
         }
     }
 
@@ -122,6 +130,8 @@ impl ErrorCode {
             Self::Invariant => "a rule of the resource is broken",
             Self::TooCostly => "the payload is beyond the bounds of validation",
             Self::Terminology => "a code could not be confirmed",
+            Self::Profile => "a profile is not met",
+            Self::UnknownProfile => "a profile could not be checked",
         }
     }
 
@@ -205,6 +215,16 @@ impl ErrorCode {
             Self::Terminology => {
                 "A warning, never a reject: the code is outside a value set that should be used, or cannot be checked \
                  without a terminology server."
+            }
+            Self::Profile => {
+                "The resource is FHIR R4, but a profile that it claims in meta.profile or that is demanded of its feed \
+                 asks for something else: a fixed value, a type, a kind of extension or component. The message names \
+                 the profile and what it expects. Correct the sender, or take the profile off the feed's configuration."
+            }
+            Self::UnknownProfile => {
+                "A profile was claimed or demanded that this validator does not have, or whose definition has no \
+                 snapshot, so the resource was not checked against it. Load the FHIR package that defines it \
+                 (validate --package-folder, or validate.package_folders of the service). A claim alone is a warning."
             }
         }
     }

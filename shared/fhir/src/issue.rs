@@ -98,8 +98,12 @@ pub struct Issue {
     pub message: String,
     /// FHIRPath location, for example `Patient.name[0].family`; empty for JSON that could not be read.
     pub expression: String,
-    /// Id of the invariant that failed, for example `obs-6`.
+    /// Id of the invariant of R4 that failed, for example `obs-6`.
     pub invariant: Option<&'static str>,
+    /// URL of the profile that demands it, if R4 itself does not.
+    pub profile: Option<String>,
+    /// Id of the invariant of that profile that failed, for example `us-core-8`.
+    pub profile_rule: Option<String>,
     /// 1-based line in the validated text.
     pub line: Option<u32>,
     /// 1-based column in Unicode characters.
@@ -120,9 +124,10 @@ impl Issue {
             (Some(line), Some(column)) => format!("line {line}, column {column}"),
             _ => String::new(),
         };
-        let rule = self.invariant.map(|key| format!("rule {key}"));
+        let rule = self.invariant.or(self.profile_rule.as_deref()).map(|key| format!("rule {key}"));
+        let profile = self.profile.as_ref().map(|url| format!("profile {url}"));
         let parts: Vec<String> =
-            rule.into_iter().chain((!diagnostics.is_empty()).then_some(diagnostics)).collect();
+            rule.into_iter().chain(profile).chain((!diagnostics.is_empty()).then_some(diagnostics)).collect();
         if !parts.is_empty() {
             members.insert("diagnostics".to_owned(), json!(parts.join(", ")));
         }

@@ -13,14 +13,17 @@
 
 mod definitions;
 mod error_code;
+mod fhirpath;
 mod invariant;
 mod issue;
 mod json;
 mod narrative;
 mod primitive;
+mod profile;
 mod validator;
 
 pub use definitions::Invariant;
 pub use error_code::ErrorCode;
 pub use issue::{Issue, IssueType, Outcome, Severity};
-pub use validator::Validator;
+pub use profile::PackageError;
+pub use validator::{Demand, Validator};

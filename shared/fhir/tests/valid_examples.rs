@@ -23,5 +23,6 @@ fn warnings_are_few_and_deliberate() {
         let found = outcome.issues.iter().filter(|issue| issue.severity == Severity::Warning);
         warnings.extend(found.map(|issue| format!("{name} {}", issue.expression)));
     }
-    assert_eq!(warnings, Vec::<String>::new());
+    // It claims a profile that exists nowhere.
+    assert_eq!(warnings, ["Patient Patient.meta.profile[0]"]);
 }

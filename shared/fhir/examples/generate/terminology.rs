@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::package::{list, resources, text};
@@ -127,6 +127,47 @@ impl Terminology {
             }
         }
         Ok((systems.into_iter().map(|url| format!("S\t{url}")).collect(), lines))
+    }
+
+    /// The value sets that are no `V` line, by what they are composed of. Filters are applied where the package holds the
+    /// hierarchy, since the table of code systems does not.
+    pub(crate) fn compositions(&self, sets: &Sets) -> Vec<Value> {
+        let part = |part: &Value| {
+            let mut reduced = serde_json::Map::new();
+            for member in ["system", "valueSet"] {
+                if !part[member].is_null() {
+                    reduced.insert(member.to_owned(), part[member].clone());
+                }
+            }
+            let listed = list(part, "concept").iter().map(|concept| text(concept, "code"));
+            let filtered = (!list(part, "filter").is_empty()).then(|| self.part(part, 0)).flatten();
+            let codes: Vec<&str> = match &filtered {
+                Some(codes) => codes.values().flatten().map(String::as_str).collect(),
+                None => listed.collect(),
+            };
+            if !codes.is_empty() {
+                let codes: Vec<Value> = codes.into_iter().map(|code| json!({ "code": code })).collect();
+                reduced.insert("concept".to_owned(), codes.into());
+            } else if !part["filter"].is_null() {
+                reduced.insert("filter".to_owned(), part["filter"].clone());
+            }
+            Value::Object(reduced)
+        };
+        let parts = |set: &Value, member: &str| -> Vec<Value> {
+            list(&set["compose"], member).iter().map(part).collect()
+        };
+        self.sets
+            .iter()
+            .filter(|(url, set)| !sets.urls.contains(url) && !list(&set["compose"], "include").is_empty())
+            .map(|(url, set)| {
+                let mut compose = json!({ "include": parts(set, "include") });
+                let excludes = parts(set, "exclude");
+                if !excludes.is_empty() {
+                    compose["exclude"] = excludes.into();
+                }
+                json!({ "url": url, "title": set["title"], "compose": compose })
+            })
+            .collect()
     }
 
     /// All codes of a value set by code system; None where the package does not hold all of them.

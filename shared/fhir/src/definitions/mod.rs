@@ -72,6 +72,8 @@ pub(crate) struct Type {
     kind: TypeKind,
     /// Instances cannot have this very type.
     is_abstract: bool,
+    /// The type it is derived from; empty for the roots.
+    base: &'static str,
     pub(crate) primitive: Option<Primitive>,
     /// Inherited ones first.
     pub(crate) elements: Vec<Element>,
@@ -196,6 +198,20 @@ impl Type {
     /// Its kind.
     pub(crate) const fn kind(&self) -> TypeKind {
         self.kind
+    }
+
+    /// Whether it is a type or derived from it.
+    pub(crate) fn is_a(&self, definitions: &Definitions, name: &str) -> bool {
+        let mut ancestor = Some(self);
+        let mut base = self.base;
+        while let Some(kind) = ancestor {
+            if kind.name == name {
+                return true;
+            }
+            base = kind.base;
+            ancestor = definitions.type_named(base);
+        }
+        base == name
     }
 
     /// What a JSON name without leading underscore means here.

@@ -60,12 +60,13 @@ impl Table {
                 expression,
                 check: invariant::native(key, expression),
             }),
-            ["T", name, kind, is_abstract, _base, rules] => {
+            ["T", name, kind, is_abstract, base, rules] => {
                 let invariants = self.rules(rules)?;
                 self.types.push(Type {
                     name,
                     kind: type_kind(kind)?,
                     is_abstract: is_abstract == "1",
+                    base,
                     primitive: Primitive::named(name),
                     elements: Vec::new(),
                     invariants,

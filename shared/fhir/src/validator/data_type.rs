@@ -3,6 +3,7 @@
 use super::element::Typed;
 use super::{Path, Scope, Walk};
 use crate::definitions::NativeType;
+use crate::fhirpath::Node;
 use crate::json::Value;
 use crate::primitive::{is_absolute, is_unit};
 use crate::{ErrorCode, IssueType};
@@ -18,7 +19,14 @@ impl<'w> Walk<'w> {
         scope: &Scope<'_, 'w>,
     ) {
         match typed.kind.native {
-            NativeType::Extension => self.extension(typed, value, path, scope),
+            NativeType::Extension => {
+                self.extension(typed, value, path, scope);
+                self.extension_profile(
+                    Node { value: Some(value), sibling: None, kind: typed.kind },
+                    path,
+                    scope,
+                );
+            }
             NativeType::Attachment => self.attachment(value, path),
             NativeType::Identifier => {
                 self.absolute_system(value, path);

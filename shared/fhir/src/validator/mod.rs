@@ -9,19 +9,22 @@ mod element;
 mod extension;
 mod path;
 mod primitive;
+mod profile;
 mod questionnaire;
 mod reference;
 mod resource;
 mod suggest;
 
 use crate::definitions::{Definitions, Invariant};
+use crate::fhirpath::Temporal;
 use crate::invariant::{self, Focus};
 use crate::json::{self, Positions, Tape, Value};
+use crate::profile::{Library, PackageError, Packages, Session};
 use crate::{ErrorCode, Issue, IssueType, Outcome, Severity};
 
 use bundle::BundleIndex;
 use contained::ContainedIndex;
-use path::Path;
+pub(crate) use path::Path;
 
 /// Most errors listed; the walk ends there. As many warnings are listed, further ones are counted only.
 const MAX_ISSUES: usize = 200;
@@ -31,13 +34,48 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 #[derive(Debug)]
 pub struct Validator {
     definitions: &'static Definitions,
+    packages: Packages,
+}
+
+/// What a validation demands beyond R4 and what the resource itself claims.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demand<'d> {
+    /// URLs of profiles, with or without `|version`. The resource meets each; of a Bundle, each entry does that is of the
+    /// type the profile is for.
+    pub profiles: &'d [&'d str],
+    /// The current time for rules that ask for it, as RFC 3339 writes it: `2026-11-23T04:39:49Z`. Without it such a rule
+    /// gives a warning. It is passed in so that the same text always has the same outcome.
+    pub now: Option<&'d str>,
 }
 
 impl Validator {
     /// The validator of FHIR R4 (4.0.1). The first call reads the embedded definitions (some milliseconds).
     pub fn r4() -> &'static Self {
         static R4: std::sync::OnceLock<Validator> = std::sync::OnceLock::new();
-        R4.get_or_init(|| Self { definitions: Definitions::r4() })
+        R4.get_or_init(|| Self { definitions: Definitions::r4(), packages: Packages::default() })
+    }
+
+    /// The validator of FHIR R4 with what further packages define: each folder holds the JSON files of an unpacked FHIR
+    /// package (StructureDefinition with snapshot, ValueSet, CodeSystem). The first of two definitions of one URL counts.
+    ///
+    /// # Errors
+    /// A folder that cannot be read, a file that is not JSON or for another release of FHIR, a folder without definitions.
+    pub fn with_packages(folders: &[impl AsRef<std::path::Path>]) -> Result<Self, PackageError> {
+        let mut packages = Packages::default();
+        for folder in folders {
+            packages.read(folder.as_ref())?;
+        }
+        Ok(Self { definitions: Definitions::r4(), packages })
+    }
+
+    /// Whether a profile can be checked: it is embedded or in a package, and its definition has a snapshot.
+    pub fn has_profile(&self, url: &str) -> bool {
+        use crate::profile::Found;
+        matches!(self.library().find(url), Some(Found::Profile(_) | Found::Type(_)))
+    }
+
+    fn library(&self) -> Library<'_> {
+        Library { definitions: self.definitions, packages: &self.packages }
     }
 
     /// Invariants of R4 that are not evaluated: those whose FHIRPath has no compiled check. They belong to ElementDefinition,
@@ -46,16 +84,22 @@ impl Validator {
         self.definitions.invariants.iter().filter(|rule| !invariant::is_covered(rule))
     }
 
-    /// Validates one resource in JSON. Never fails: text that is not JSON gives one fatal issue.
+    /// Validates one resource in JSON, with the profiles it claims. Never fails: text that is not JSON gives one fatal
+    /// issue, and a profile that is not known a warning.
     ///
     /// Bounds: 16 MiB, 100 levels, two million keys and values, 200 errors and 200 warnings.
     pub fn validate(&self, json: &[u8]) -> Outcome {
+        self.validate_for(json, &Demand::default())
+    }
+
+    /// Validates one resource in JSON as [`Self::validate`] does, and against the profiles that are demanded.
+    pub fn validate_for(&self, json: &[u8], demand: &Demand<'_>) -> Outcome {
         let marked = json.starts_with(BYTE_ORDER_MARK);
         let skipped = if marked { BYTE_ORDER_MARK.len() } else { 0 };
         let text = json.get(skipped..).unwrap_or(&[]);
         let mut issues = match json::read(text) {
             Ok(tape) => {
-                let mut walk = Walk::new(self.definitions, &tape);
+                let mut walk = Walk::new(self.library(), &tape, demand);
                 walk.run();
                 walk.issues
             }
@@ -86,6 +130,8 @@ fn unreadable(fault: json::Fault) -> Issue {
         message: fault.kind.message().to_owned(),
         expression: String::new(),
         invariant: None,
+        profile: None,
+        profile_rule: None,
         line: None,
         column: None,
         offset: fault.offset,
@@ -101,6 +147,8 @@ fn byte_order_mark() -> Issue {
             .to_owned(),
         expression: String::new(),
         invariant: None,
+        profile: None,
+        profile_rule: None,
         line: None,
         column: None,
         offset: 0,
@@ -128,18 +176,28 @@ pub(crate) struct Walk<'w> {
     slots: Vec<element::Slot>,
     /// The ids of elements seen in the resource being walked and those around it: places on the tape.
     ids: Vec<u32>,
+    library: Library<'w>,
+    /// Profiles that were asked for.
+    demanded: &'w [&'w str],
+    session: Session,
+    /// Whether it was said that profiles were not checked to the end.
+    is_unfinished: bool,
 }
 
 impl<'w> Walk<'w> {
-    fn new(definitions: &'w Definitions, tape: &'w Tape<'w>) -> Self {
+    fn new(library: Library<'w>, tape: &'w Tape<'w>, demand: &'w Demand<'w>) -> Self {
         Self {
-            definitions,
+            definitions: library.definitions,
             tape,
             issues: Vec::new(),
             errors: 0,
             warnings: 0,
             slots: Vec::new(),
             ids: Vec::new(),
+            library,
+            demanded: demand.profiles,
+            session: Session::new(demand.now.and_then(Temporal::parse)),
+            is_unfinished: false,
         }
     }
 
@@ -161,6 +219,8 @@ impl<'w> Walk<'w> {
             message,
             expression: String::new(),
             invariant: None,
+            profile: None,
+            profile_rule: None,
             line: None,
             column: None,
             offset: tape.text.len(),
@@ -198,6 +258,8 @@ impl<'w> Walk<'w> {
             message,
             expression: path.to_string(),
             invariant: None,
+            profile: None,
+            profile_rule: None,
             line: None,
             column: None,
             offset: at.offset(),

@@ -93,6 +93,7 @@ impl<'w> Walk<'w> {
         if let Some(index) = &index {
             self.bundle(value, index, path);
         }
+        self.profiles(value, kind, path, &scope, place);
     }
 
     /// The ids of elements are unique within their resource (FHIR R4, 2.24.0.2).
