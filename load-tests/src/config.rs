@@ -57,10 +57,25 @@ pub struct Config {
     pub duplicate_rate: f64,
     /// How often each group comes.
     pub mix: Mix,
+    /// Share of messages that carry a narrative (report, note, referral letter), 0 to 1; all others then say in codes
+    /// and numbers what they have to say, without a diagnosis or a remark in words. None by default: as the mix has
+    /// it, and with such words.
+    pub narratives: Option<f64>,
     /// When the first message is made, by the hospital's clock.
     pub start: Timestamp,
     /// Mean time between messages by the hospital's clock; 5 s by default.
     pub gap: SignedDuration,
+}
+
+/// Reads a share, 0 to 1, as an argument of a command gives it.
+///
+/// # Errors
+/// When it is none.
+pub fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("not a number from 0 to 1".to_owned()),
+    }
 }
 
 impl Default for Config {
@@ -72,6 +87,7 @@ impl Default for Config {
             damage_rate: 0.01,
             duplicate_rate: 0.0,
             mix: Mix::default(),
+            narratives: None,
             // 2025-03-03T14:00:00Z, a Monday, when it is morning in most of its facilities.
             start: Timestamp::constant(1_741_010_400, 0),
             gap: SignedDuration::from_secs(5),

@@ -47,6 +47,13 @@ enum Group {
     Vaccination,
 }
 
+impl Group {
+    /// Whether these messages are there for the sake of a text.
+    fn is_narrative(self) -> bool {
+        matches!(self, Self::RadiologyReport | Self::Note | Self::Referral)
+    }
+}
+
 /// A patient in the house.
 #[derive(Debug, Clone)]
 struct Episode {
@@ -73,6 +80,8 @@ pub struct Feed {
     recent: VecDeque<FeedMessage>,
     now: Timestamp,
     sequence: u64,
+    /// The message being made is in codes and numbers alone.
+    wordless: bool,
 }
 
 /// What was made, before it is stamped.
@@ -97,6 +106,7 @@ impl Feed {
             patients: config.patients.max(1),
             damage_rate: rate(config.damage_rate),
             duplicate_rate: rate(config.duplicate_rate),
+            narratives: config.narratives.map(rate),
             ..config
         };
         let facilities: Vec<Facility> =
@@ -117,6 +127,7 @@ impl Feed {
             discharged: VecDeque::new(),
             recent: VecDeque::new(),
             sequence: 0,
+            wordless: false,
             config,
         }
     }
@@ -136,8 +147,11 @@ impl Feed {
     }
 
     fn group(&mut self) -> Group {
+        if let Some(share) = self.config.narratives {
+            self.wordless = !self.rng.random_bool(share);
+        }
         let mix = &self.config.mix;
-        let weights = [
+        let mut weights = [
             (Group::Adt, mix.adt),
             (Group::LabResult, mix.lab_result),
             (Group::RadiologyReport, mix.radiology_report),
@@ -148,6 +162,11 @@ impl Feed {
             (Group::Appointment, mix.appointment),
             (Group::Vaccination, mix.vaccination),
         ];
+        if self.config.narratives.is_some() {
+            for (group, weight) in &mut weights {
+                *weight *= u32::from(group.is_narrative() != self.wordless);
+            }
+        }
         let drawn = weights.choose_weighted(&mut self.rng, |(_, weight)| *weight);
         drawn.map_or(Group::Adt, |(group, _)| *group)
     }
@@ -227,6 +246,7 @@ impl Feed {
             visit: &episode.visit,
             now: self.now,
             control_id: &control_id,
+            wordless: self.wordless,
         };
         let mut draft = Draft::new(&subject, kind, application);
         let (urgency, critical) = body(&mut draft, &mut self.rng);

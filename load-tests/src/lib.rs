@@ -20,7 +20,7 @@ mod prose;
 mod scenarios;
 mod truth;
 
-pub use config::{Config, Mix};
+pub use config::{Config, Mix, share};
 pub use damage::Damage;
 pub use feed::{Feed, FeedMessage};
 pub use truth::{Kind, Truth, Urgency};

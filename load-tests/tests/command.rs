@@ -52,6 +52,7 @@ fn wrong_usage_exits_64_and_a_failed_write_74() {
         &[],
         &["--out", "-", "--rate", "0"],
         &["--out", "-", "--damage-rate", "2"],
+        &["--out", "-", "--narratives", "half"],
         &["--nonsense"],
     ] {
         let output = feed(wrong);

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use hl7v2::Message;
+use inference::Document;
+use inference::features::Reading;
 use wardstream_load_tests::{Config, Damage, Feed, FeedMessage, Kind, Urgency};
 
 const MESSAGES: usize = 4000;
@@ -179,6 +181,33 @@ fn damage_is_what_it_says() {
         }
     }
     assert_eq!(found.len(), Damage::ALL.len());
+}
+
+#[test]
+fn narratives_come_at_their_share_and_the_rest_leaves_the_encoder_alone() {
+    let config = Config { damage_rate: 0.0, facilities: 5, narratives: Some(0.1), ..Config::default() };
+    let (mut narratives, mut others) = (0, BTreeSet::new());
+    for FeedMessage { bytes, truth, .. } in feed(config.clone()) {
+        let message = Message::parse(&bytes).unwrap();
+        let text = text_of(&message);
+        for identifier in truth.identifiers.iter().chain(&truth.staff) {
+            assert!(text.contains(identifier.as_str()), "{}: a planted identifier is missing", truth.kind);
+        }
+        let bundle = v2_to_fhir::convert(&message, &v2_to_fhir::Options::default()).unwrap().bundle;
+        // What the encoder would be asked about.
+        let words = Reading::of(Document::from_bundle(&bundle).prose()).is_substantial();
+        let narrative = matches!(truth.kind, Kind::Note | Kind::RadiologyReport | Kind::Referral);
+        assert_eq!(words, narrative, "{}", truth.kind);
+        narratives += usize::from(narrative);
+        if !narrative {
+            others.insert(truth.kind);
+        }
+    }
+    assert!((320..=480).contains(&narratives), "{narratives}");
+    assert_eq!(others.len(), Kind::ALL.len() - 3);
+    let all = feed(Config { narratives: Some(1.0), ..config });
+    let narratives = all.iter().filter(|message| message.truth.kind == Kind::Note).count();
+    assert!(narratives > MESSAGES / 2, "{narratives}");
 }
 
 #[test]

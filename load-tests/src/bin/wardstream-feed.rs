@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use jiff::Timestamp;
-use wardstream_load_tests::{Config, Feed, FeedMessage};
+use wardstream_load_tests::{Config, Feed, FeedMessage, share};
 
 /// Exit status for wrong usage, and for a failed write (sysexits.h).
 const EX_USAGE: u8 = 64;
@@ -46,6 +46,10 @@ struct Arguments {
     /// Share of messages that repeat an earlier one, 0 to 1.
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     duplicate_rate: f64,
+    /// Share of messages that carry a narrative, 0 to 1; all others then say in codes and numbers what they have to
+    /// say. Without it, as a general hospital: half of the messages carry a text, and most others a diagnosis in words.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    narratives: Option<f64>,
     /// When the first message is made, by the hospital's clock (RFC 3339).
     #[arg(long, default_value = "2025-03-03T14:00:00Z")]
     start: Timestamp,
@@ -55,13 +59,6 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("not a positive number".to_owned()),
-    }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("not a number from 0 to 1".to_owned()),
     }
 }
 
@@ -122,6 +119,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         patients: arguments.patients as usize,
         damage_rate: arguments.damage_rate,
         duplicate_rate: arguments.duplicate_rate,
+        narratives: arguments.narratives,
         start: arguments.start,
         ..Config::default()
     };

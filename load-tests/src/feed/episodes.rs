@@ -167,12 +167,8 @@ impl Feed {
             draft.orc("RE", "CM", &order);
             draft.obr(&order, Some(collected));
             let critical = values.iter().any(Measured::is_critical);
-            if critical
-                && let Some(call) = draft.write(rng, |prose| {
-                    prose.fill("Critical result called to {doctor} at {time} and read back by {nurse}.")
-                })
-            {
-                draft.nte(&call);
+            if critical {
+                draft.nte(rng, "Critical result called to {doctor} at {time} and read back by {nurse}.");
             }
             for (position, value) in values.iter().enumerate() {
                 draft.obx_number(position + 1, value, collected);
@@ -196,11 +192,7 @@ impl Feed {
             draft.pv1();
             draft.orc("NW", "", &order);
             draft.obr(&order, None);
-            if let Some(reason) =
-                draft.write(rng, |prose| prose.fill("{age} {person}, {complaint}. Call {pager}."))
-            {
-                draft.nte(&reason);
-            }
+            draft.nte(rng, "{age} {person}, {complaint}. Call {pager}.");
             draft.dg1("W");
             (None, false)
         });
@@ -331,11 +323,7 @@ impl Feed {
         let start = base.checked_add(SignedDuration::from_hours(days * 24)).unwrap_or(base);
         self.write(&episode, Kind::Appointment, "SCHEDULING", |draft, rng| {
             draft.sch(&number, start, minutes);
-            if let Some(text) = draft.write(rng, |prose| {
-                prose.fill("Reason: {complaint}. Reminder to {phone}; bring list of drugs.")
-            }) {
-                draft.nte(&text);
-            }
+            draft.nte(rng, "Reason: {complaint}. Reminder to {phone}; bring list of drugs.");
             draft.pid();
             draft.pv1();
             draft.resources(start, minutes);
