@@ -4,13 +4,14 @@
 
 #![expect(clippy::print_stdout, reason = "it prints its table")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "stream/machine.rs"]
+mod machine;
 
 use local_kafka::LocalKafka;
 use service::Failure;
 use standalone::{Demo, Options, Summary};
 use tokio_util::sync::CancellationToken;
+use wardstream_load_tests::drill::encoder;
 
 /// What to measure.
 #[derive(Debug, clap::Parser)]
@@ -30,21 +31,11 @@ fn main() -> Result<(), Failure> {
     let args = <Args as clap::Parser>::parse();
     let mut rows = Vec::new();
     measure("embedded", None, &args, &mut rows)?;
-    match LocalKafka::from_env()? {
+    match LocalKafka::from_env_as_shipped()? {
         Some(kafka) => measure("Apache Kafka", Some(&kafka), &args, &mut rows)?,
         None => println!("skipped: {} is not set, so nothing is measured on Apache Kafka", local_kafka::LIBS),
     }
-    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        model.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1)).unwrap_or("?");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!(
-        "\n{} messages a run, seed {}, {cores} cores,{model}, {}, commit {}\n",
-        args.messages,
-        args.seed,
-        today(),
-        commit()
-    );
+    println!("\n{} messages a run, seed {}, {}\n", args.messages, args.seed, machine::line());
     println!("| broker | run | messages/s | feed to notification p50 / p99 ms | lost | duplicated |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for (broker, run, summary) in &rows {
@@ -87,7 +78,7 @@ fn measure(
     let half = rate(&saturated) / 2.0;
     rows.push((broker.to_owned(), "saturated".to_owned(), saturated));
     // A second run on the same topics would meet the first one's records.
-    let fresh = kafka.map(|_| LocalKafka::from_env()).transpose()?.flatten();
+    let fresh = kafka.map(|_| LocalKafka::from_env_as_shipped()).transpose()?.flatten();
     let at_half = run(fresh.as_ref(), args, Some(half))?;
     rows.push((broker.to_owned(), "half load".to_owned(), at_half));
     Ok(())
@@ -95,13 +86,11 @@ fn measure(
 
 fn run(kafka: Option<&LocalKafka>, args: &Args, rate: Option<f64>) -> Result<Summary, Failure> {
     let folder = tempfile::tempdir()?;
-    let models =
-        std::env::var_os("WARDSTREAM_MODELS").map_or_else(|| PathBuf::from(".cache/models"), PathBuf::from);
     let options = Options {
         listen: ([127, 0, 0, 1], 0).into(),
         mllp: None,
         data: folder.path().to_owned(),
-        models: models.join("all-MiniLM-L6-v2"),
+        models: encoder(),
         bootstrap_servers: kafka.map(LocalKafka::bootstrap_servers),
         partitions: 3,
         demo: Some(Demo { seed: args.seed, rate, messages: Some(args.messages), exit: true }),
@@ -114,18 +103,4 @@ fn run(kafka: Option<&LocalKafka>, args: &Args, rate: Option<f64>) -> Result<Sum
 
 fn rate(summary: &Summary) -> f64 {
     if summary.seconds > 0.0 { summary.messages as f64 / summary.seconds } else { 0.0 }
-}
-
-fn output(program: &str, arguments: &[&str]) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(program).args(arguments).current_dir(root).output();
-    output.map_or_else(|_| "?".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn today() -> String {
-    jiff::Zoned::now().strftime("%Y-%m-%d").to_string()
-}
-
-fn commit() -> String {
-    output("git", &["rev-parse", "--short", "HEAD"])
 }

@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use service::Failure;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
+use wardstream_load_tests::drill::Registry;
 
 use crate::{pass_through, process};
 
@@ -23,8 +23,7 @@ const CALL: Duration = Duration::from_secs(30);
 /// A broker and a registry of their own.
 pub(crate) struct Parts {
     kafka: LocalKafka,
-    pub(crate) registry: String,
-    registry_stop: CancellationToken,
+    pub(crate) registry: Registry,
     admin: AdminClient<DefaultClientContext>,
     pub(crate) folder: TempDir,
     pub(crate) runtime: Runtime,
@@ -37,12 +36,9 @@ pub(crate) struct Parts {
 impl Parts {
     /// Starts them; none where the environment names no Kafka.
     pub(crate) fn start() -> Result<Option<Self>, Failure> {
-        let Some(kafka) = LocalKafka::from_env()? else { return Ok(None) };
+        let Some(kafka) = LocalKafka::from_env_as_shipped()? else { return Ok(None) };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
-        let registry = format!("http://{}", listener.local_addr()?);
-        let registry_stop = CancellationToken::new();
-        runtime.spawn(schema_registry::serve(listener, contracts::subjects(), registry_stop.clone()));
+        let registry = Registry::start(runtime.handle())?;
         let admin = ClientConfig::new().set("bootstrap.servers", kafka.bootstrap_servers()).create()?;
         let (broker, words) =
             process::child_with("kafka.Kafka").ok_or("the broker's process is not there")?;
@@ -53,7 +49,6 @@ impl Parts {
         Ok(Some(Self {
             kafka,
             registry,
-            registry_stop,
             admin,
             folder: TempDir::with_prefix("wardstream-bench-")?,
             runtime,
@@ -106,12 +101,13 @@ impl Parts {
         Err(format!("{topic}: no leaders").into())
     }
 
-    /// The topics that a stage reads beside its input: where its parked keys are.
-    pub(crate) fn create_parked(&self) -> Result<(), Failure> {
+    /// The topics that a stage needs beside its input and its output.
+    pub(crate) fn create_aside(&self) -> Result<(), Failure> {
         for stage in [pass_through::NAME, ingest::NAME, validate::NAME] {
             self.create(&contracts::parked_topic(stage), 1)?;
+            self.create(&contracts::dead_letter_topic(stage), 1)?;
         }
-        Ok(())
+        self.create("line.dropped", 1)
     }
 
     pub(crate) fn delete(&self, topic: &str) -> Result<(), Failure> {
@@ -167,12 +163,6 @@ impl Parts {
             }
         }
         Ok(bytes)
-    }
-}
-
-impl Drop for Parts {
-    fn drop(&mut self) {
-        self.registry_stop.cancel();
     }
 }
 

@@ -2,12 +2,14 @@
 //! so none outlives the benchmark.
 
 use std::io::Read;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use service::{Failure, Process};
-use settings::{Duration, Secret};
+use settings::Duration;
 use telemetry::{Health, Metrics};
 use tokio_util::sync::CancellationToken;
+use wardstream_load_tests::drill::{Mail, deid, encoder};
 
 use crate::{floor, pass_through};
 
@@ -34,9 +36,12 @@ pub(crate) struct Options {
     /// Worker threads; 0 means one a processor.
     #[arg(long)]
     pub(crate) workers: usize,
-    /// What only one role needs, as `name=value`.
+    /// Port of the mail server, for `notify`.
     #[arg(long)]
-    pub(crate) extra: Vec<String>,
+    pub(crate) smtp_port: Option<u16>,
+    /// Its certificate.
+    #[arg(long)]
+    pub(crate) smtp_ca: Option<PathBuf>,
 }
 
 /// What a process is.
@@ -81,8 +86,9 @@ impl Options {
         option("batch-linger-ms", self.batch_linger_ms.to_string());
         option("compression", self.compression.clone());
         option("workers", self.workers.to_string());
-        for extra in &self.extra {
-            option("extra", extra.clone());
+        if let (Some(port), Some(ca)) = (self.smtp_port, &self.smtp_ca) {
+            option("smtp-port", port.to_string());
+            option("smtp-ca", ca.display().to_string());
         }
         Ok(words)
     }
@@ -102,11 +108,6 @@ impl Options {
         tuning.compression.clone_from(&self.compression);
         tuning.workers = self.workers;
         config
-    }
-
-    fn extra(&self, name: &str) -> Result<&str, Failure> {
-        let value = self.extra.iter().find_map(|extra| extra.strip_prefix(name)?.strip_prefix('='));
-        value.ok_or_else(|| format!("--extra {name}=… is not there").into())
     }
 }
 
@@ -154,35 +155,20 @@ fn serve(options: Options, shutdown: CancellationToken) -> Result<(), Failure> {
         }
         Role::Classify => {
             let mut config = classify::Config { kafka, registry, ..Default::default() };
-            config.models.folder = crate::encoder();
+            config.models.folder = encoder();
             classify::run(config, &process)
         }
         Role::Summarize => {
             let mut config = summarize::Config { kafka, registry, ..Default::default() };
-            config.models.folder = crate::encoder();
+            config.models.folder = encoder();
             summarize::run(config, &process)
         }
         Role::Notify => {
             let mut config = notify::Config { kafka, registry, ..Default::default() };
-            config.smtp = notify::Smtp {
-                port: options.extra("smtp-port")?.parse()?,
-                username: options.extra("smtp-user")?.to_owned(),
-                password: Secret::new(options.extra("smtp-password")?),
-                ca_file: Some(options.extra("smtp-ca")?.into()),
-                hello_name: Some("localhost".to_owned()),
-                ..notify::Smtp::default()
-            };
+            let (port, ca) = options.smtp_port.zip(options.smtp_ca).ok_or("no mail server is given")?;
+            config.smtp = Mail::smtp_at(port, ca);
             notify::run(config, &process)
         }
         _ => pass_through::run(&options, &process),
-    }
-}
-
-/// De-identification with keys that are no secret.
-pub(crate) fn deid() -> redact::Deid {
-    redact::Deid {
-        key: Secret::new("6b6579206f66207468652062656e63686d61726b7320616e64206f66206e6f2e"),
-        vault_key: Secret::new("7661756c74206b6579206f66207468652062656e63686d61726b732c2066696e"),
-        ..redact::Deid::default()
     }
 }

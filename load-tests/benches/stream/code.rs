@@ -9,11 +9,10 @@ use inference::{Budget, Document, Models};
 use notify::{Decision, NotificationId, NotifyConfig, TEMPLATE, Triage};
 use rustix::time::{ClockId, clock_gettime};
 use service::Failure;
-use stream::{Codec, RegistryConfig};
-use tokio_util::sync::CancellationToken;
+use stream::Codec;
+use wardstream_load_tests::drill::{Registry, deid, encoder};
 use wardstream_load_tests::{Config, Feed};
 
-use crate::child;
 use crate::table::{Table, count, quantile};
 
 /// Messages of the usual mix, the first of which warm caches and are not counted.
@@ -53,16 +52,12 @@ impl Steps {
 
 pub(crate) fn measure() -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
-    let registry =
-        RegistryConfig { url: format!("http://{}", listener.local_addr()?), ..RegistryConfig::default() };
-    let stop = CancellationToken::new();
-    runtime.spawn(schema_registry::serve(listener, contracts::subjects(), stop.clone()));
-    let codec = Codec::new(&registry, runtime.handle().clone())?;
-    let redactor = child::deid().redactor()?;
+    let registry = Registry::start(runtime.handle())?;
+    let codec = Codec::new(&registry.config(), runtime.handle().clone())?;
+    let redactor = deid().redactor()?;
     let notify = NotifyConfig::default();
     let (routing, composer) = (notify.routing()?, notify.composer()?);
-    let encoder = crate::encoder();
+    let encoder = encoder();
     let models = Path::new(&encoder).is_dir().then(|| Models::load(&encoder)).transpose()?;
     let mut steps = Steps { steps: Vec::new(), warm: false };
     let feed = Feed::new(Config { damage_rate: 0.0, ..Config::default() });
@@ -134,7 +129,6 @@ pub(crate) fn measure() -> Result<String, Failure> {
             steps.time("notify", "compose the mail", || composer.compose(id, &triage, &routes, date))?;
         }
     }
-    stop.cancel();
     let mut table = Table::new(
         "Processor time of the line's code, one thread",
         &["stage", "step", "messages", "mean µs", "p50 µs", "p99 µs", "messages/s a core"],

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use mail_sink::{Credentials, MailSink};
 use service::Failure;
+use wardstream_load_tests::drill::{Mail, encoder};
 use wardstream_load_tests::{Config, Feed};
 
 use rdkafka::producer::{BaseRecord, Producer};
@@ -25,8 +25,6 @@ const STAGES: [(Role, &str); 6] = [
     (Role::Summarize, "triage.classified"),
     (Role::Notify, "triage.summarized"),
 ];
-const USER: &str = "notify";
-const PASSWORD: &str = "only-on-loopback";
 /// A line in which nothing is committed for so long is stuck.
 const STUCK: Duration = Duration::from_secs(120);
 
@@ -49,30 +47,20 @@ impl Stage {
 }
 
 pub(crate) fn measure(parts: &mut Parts, plan: &Plan) -> Result<String, Failure> {
-    if !crate::encoder().is_dir() {
+    if !encoder().is_dir() {
         return Ok("skipped: the encoder is not on this machine, so the line does not run\n".to_owned());
     }
     for topic in contracts::topics(PARTITIONS) {
         parts.create(&topic.name, topic.partitions)?;
     }
-    let config = mail_sink::Config {
-        credentials: Some(Credentials { user: USER.to_owned(), password: PASSWORD.to_owned() }),
-        keep: 1000,
-        ..mail_sink::Config::default()
-    };
-    let mail = parts.runtime.block_on(MailSink::start(config))?;
-    let ca = parts.folder.path().join("mail-ca.pem");
-    std::fs::write(&ca, mail.certificate_pem())?;
+    let mail = Mail::start(parts.folder.path(), 1000, parts.runtime.handle())?;
+    let notify::Smtp { port, ca_file, .. } = mail.smtp();
     let mut stages = Vec::new();
     for (role, topic) in STAGES {
         let mut options = parts.options(role, topic, "");
         if role == Role::Notify {
-            options.extra = vec![
-                format!("smtp-port={}", mail.addr().port()),
-                format!("smtp-user={USER}"),
-                format!("smtp-password={PASSWORD}"),
-                format!("smtp-ca={}", ca.display()),
-            ];
+            options.smtp_port = Some(port);
+            options.smtp_ca.clone_from(&ca_file);
         }
         stages.push(Stage {
             role,
@@ -119,7 +107,7 @@ pub(crate) fn measure(parts: &mut Parts, plan: &Plan) -> Result<String, Failure>
     for stage in stages {
         stage.process.stop()?;
     }
-    parts.runtime.block_on(mail.stop());
+    parts.runtime.block_on(mail.server.stop());
     Ok(table.finish(&format!(
         "{} messages of the usual mix through the line in {took:.1} s, {}/s, {PARTITIONS} partitions, each service a \
          process; mail over TLS to a server of the benchmark.",

@@ -23,6 +23,7 @@ mod floor;
 mod input;
 mod latency;
 mod line;
+mod machine;
 mod measure;
 mod memory;
 mod pass_through;
@@ -32,8 +33,6 @@ mod table;
 mod throughput;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -136,7 +135,7 @@ fn main() -> Result<(), Failure> {
                     continue;
                 };
                 if section != Section::Line {
-                    parts.create_parked()?;
+                    parts.create_aside()?;
                 }
                 match section {
                     Section::Throughput => throughput::measure(&mut parts, &plan)?,
@@ -152,36 +151,12 @@ fn main() -> Result<(), Failure> {
         println!("{text}");
         report.push(text);
     }
-    println!("\n{}\n", machine(started.elapsed()));
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    let (machine, took, load) = (machine::line(), started.elapsed().as_secs(), load.join(" "));
+    println!("\n{machine}, {took} s, load average at the end {load}\n");
     for text in report {
         println!("{text}");
     }
     Ok(())
-}
-
-/// One sentence: where and when the figures were taken.
-fn machine(took: Duration) -> String {
-    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        model.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1)).unwrap_or(" ?");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let today = jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(root).output();
-    let commit = commit
-        .map_or_else(|_| "?".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: Vec<&str> = load.split(' ').take(3).collect();
-    format!(
-        "{cores} cores,{model}, {today}, commit {commit}, {:.0} s, load average at the end {}",
-        took.as_secs_f64(),
-        load.join(" ")
-    )
-}
-
-/// Folder of the encoder.
-fn encoder() -> PathBuf {
-    let models =
-        std::env::var_os("WARDSTREAM_MODELS").map_or_else(|| PathBuf::from(".cache/models"), PathBuf::from);
-    models.join("all-MiniLM-L6-v2")
 }

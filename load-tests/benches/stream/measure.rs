@@ -32,7 +32,7 @@ impl Parts {
         Options {
             role,
             bootstrap: self.bootstrap(),
-            registry: self.registry.clone(),
+            registry: self.registry.config().url,
             group: self.unique("group"),
             input: input.to_owned(),
             output: output.to_owned(),
@@ -40,7 +40,8 @@ impl Parts {
             batch_linger_ms: stream::Tuning::default().batch_linger.as_millis(),
             compression: stream::Tuning::default().compression,
             workers: 0,
-            extra: Vec::new(),
+            smtp_port: None,
+            smtp_ca: None,
         }
     }
 

@@ -61,7 +61,7 @@ fn away(line: &mut Line, rng: &mut ChaCha8Rng, registry: bool, mail: bool, store
     if mail {
         // A mail may have been taken and the answer cut off: it goes out again.
         line.outage(Duration::ZERO);
-        line.runtime().block_on(line.parts.mail.pause());
+        line.runtime().block_on(line.parts.mail.server.pause());
     }
     if store {
         line.parts.store.shut();
@@ -79,7 +79,7 @@ fn away(line: &mut Line, rng: &mut ChaCha8Rng, registry: bool, mail: bool, store
     }
     line.parts.registry.open();
     line.parts.store.open();
-    line.runtime().block_on(line.parts.mail.resume()).map_err(|error| Error::part("mail", error))?;
+    line.runtime().block_on(line.parts.mail.server.resume()).map_err(|error| Error::part("mail", error))?;
     for at in restarted.into_iter().chain(line.fleet.of(notify::NAME)).chain(line.fleet.of(audit::NAME)) {
         let what = format!("{} to be ready again", line.fleet.instances[at]);
         line.until(&what, |line| line.fleet.is_ready(at))?;

@@ -287,8 +287,8 @@ impl Line {
             }
         }
         let mail = Mail {
-            unique: self.parts.mail.unique_message_ids(),
-            duplicates: self.parts.mail.duplicates(),
+            unique: self.parts.mail.server.unique_message_ids(),
+            duplicates: self.parts.mail.server.duplicates(),
             allowed: self.mails_twice,
         };
         let acknowledged: Vec<(String, i32, i64)> = self

@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | `process` | one program, many processes; none outlives the drill |
 //! | `service`, `fleet` | the services' processes: configuration, kill, stop, freeze, metrics |
-//! | `parts`, `gate` | Kafka, registry, mail server, S3 store; a gate takes one away |
+//! | `parts` | Kafka, registry, mail server, S3 store together |
+//! | [`Registry`], [`Mail`], [`Gate`] | one of them; a gate takes one away |
 //! | `load` | the feed |
 //! | `reader` | every topic, read_committed |
 //! | [`verdict`] | what is proved. Pure |
@@ -23,11 +24,13 @@ mod indeterminate;
 mod kill;
 mod line;
 mod load;
+mod mail;
 mod parts;
 mod poison;
 mod process;
 mod proxy;
 mod reader;
+mod registry;
 mod roll;
 mod run;
 mod service;
@@ -36,7 +39,10 @@ mod zombie;
 
 pub use error::Error;
 pub use gate::Gate;
-pub use parts::VARIABLES;
+pub use mail::Mail;
+pub use parts::{VARIABLES, encoder};
 pub use process::become_other;
+pub use registry::Registry;
 pub(crate) use run::{Figures, figure};
 pub use run::{Name, Options, Outcome, Run, run};
+pub use service::deid;

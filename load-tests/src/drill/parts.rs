@@ -5,22 +5,16 @@ use std::path::{Path, PathBuf};
 
 use contracts::topics;
 use local_kafka::{Builder, Cluster};
-use mail_sink::{Credentials, MailSink};
-use stream::{Codec, Publisher, RegistryConfig};
+use stream::{Codec, Publisher};
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 use worm_log::S3Config;
 use worm_log::testing::{SeaweedFs, WEED_VARIABLE};
 
-use crate::drill::gate::Gate;
-use crate::drill::service::{Smtp, Surroundings};
-use crate::drill::{Error, process};
+use crate::drill::service::Surroundings;
+use crate::drill::{Error, Gate, Mail, Registry, process};
 
 /// Environment variable that names the folder of the encoder's folder.
 const MODELS: &str = "WARDSTREAM_MODELS";
-const ENCODER: &str = "all-MiniLM-L6-v2";
-const USER: &str = "notify";
-const PASSWORD: &str = "only-on-loopback";
 /// Mails that are kept whole; their Message-IDs are kept all.
 const KEPT_MAILS: usize = 100;
 
@@ -52,7 +46,7 @@ pub(crate) struct Parts {
     /// For the drill's own clients.
     pub(crate) config: stream::Config,
     pub(crate) registry: Gate,
-    pub(crate) mail: MailSink,
+    pub(crate) mail: Mail,
     pub(crate) store: Gate,
     /// The store past its gate.
     pub(crate) bucket: S3Config,
@@ -60,15 +54,14 @@ pub(crate) struct Parts {
     pub(crate) publisher: Publisher,
     pub(crate) runtime: Handle,
     models: PathBuf,
-    ca_file: PathBuf,
     _weed: SeaweedFs,
-    registry_stop: CancellationToken,
+    _registry: Registry,
 }
 
 impl Parts {
     /// Starts them. Call it on the thread that lives longest: they end with it.
     pub(crate) fn start(setup: &Setup, folder: &Path, runtime: &Handle) -> Result<Self, Error> {
-        let [libs, weed, models] = named()?;
+        let [libs, weed, _] = named()?;
         let weed = runtime
             .block_on(SeaweedFs::start_binary(&launched(&weed, folder)?))
             .map_err(|reason| Error::part("SeaweedFS", reason))?;
@@ -85,26 +78,12 @@ impl Parts {
             .block_on(stream::ensure_topics(&config, &topics(setup.partitions), replication))
             .map_err(|error| Error::part("topics", error))?;
 
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .map_err(Error::io("listener of the registry"))?;
-        let address = listener.local_addr().map_err(Error::io("listener of the registry"))?;
-        let registry = Gate::new(address, runtime)?;
-        let registry_stop = CancellationToken::new();
-        runtime.spawn(schema_registry::serve(listener, contracts::subjects(), registry_stop.clone()));
         // The drill's own codec is not behind the gate.
-        let direct = RegistryConfig { url: format!("http://{address}"), ..RegistryConfig::default() };
-        let codec = Codec::new(&direct, runtime.clone()).map_err(|reason| Error::part("registry", reason))?;
-
-        let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.to_owned() };
-        let mail = mail_sink::Config {
-            credentials: Some(credentials),
-            keep: KEPT_MAILS,
-            ..mail_sink::Config::default()
-        };
-        let mail = runtime.block_on(MailSink::start(mail)).map_err(|error| Error::part("mail", error))?;
-        let ca_file = folder.join("mail-ca.pem");
-        std::fs::write(&ca_file, mail.certificate_pem()).map_err(Error::io("mail-ca.pem"))?;
+        let direct = Registry::start(runtime)?;
+        let registry = Gate::new(direct.address(), runtime)?;
+        let codec = Codec::new(&direct.config(), runtime.clone())
+            .map_err(|reason| Error::part("registry", reason))?;
+        let mail = Mail::start(folder, KEPT_MAILS, runtime)?;
         let publisher = Publisher::new("feed", &config, runtime.clone())
             .map_err(|error| Error::part("publisher", error))?;
         Ok(Self {
@@ -117,10 +96,9 @@ impl Parts {
             codec,
             publisher,
             runtime: runtime.clone(),
-            models: models.join(ENCODER),
-            ca_file,
+            models: encoder(),
             _weed: weed,
-            registry_stop,
+            _registry: direct,
         })
     }
 
@@ -135,23 +113,18 @@ impl Parts {
             bootstrap_servers,
             registry,
             models: &self.models,
-            smtp: Smtp {
-                host: self.mail.addr().ip().to_string(),
-                port: self.mail.addr().port(),
-                user: USER,
-                password: PASSWORD,
-                ca_file: &self.ca_file,
-            },
+            smtp: self.mail.smtp(),
             bucket: &self.bucket,
             store,
         }
     }
 }
 
-impl Drop for Parts {
-    fn drop(&mut self) {
-        self.registry_stop.cancel();
-    }
+/// The encoder's folder: in the folder of models that the environment names, else in `.cache/models`.
+#[must_use]
+pub fn encoder() -> PathBuf {
+    let models = std::env::var_os(MODELS).map_or_else(|| PathBuf::from(".cache/models"), PathBuf::from);
+    models.join("all-MiniLM-L6-v2")
 }
 
 /// What the environment names.

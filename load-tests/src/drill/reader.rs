@@ -87,7 +87,7 @@ fn enter(account: &mut Account, record: &Incoming, parts: &Parts) {
         let (id, mailed) = sent.map_or_else(
             |_| (format!("{}/{}", record.partition, record.offset), false),
             |sent| {
-                let mailed = parts.mail.has(sent.message_id.trim_matches(['<', '>']));
+                let mailed = parts.mail.server.has(sent.message_id.trim_matches(['<', '>']));
                 (sent.notification_id, mailed)
             },
         );

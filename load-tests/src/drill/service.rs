@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use settings::Secret;
 use worm_log::S3Config;
 
 /// A service that this program can be.
@@ -33,27 +34,24 @@ pub(crate) const SESSION_SECONDS: u64 = 6;
 /// Kafka's `transaction.timeout.ms`.
 pub(crate) const TRANSACTION_SECONDS: u64 = 5;
 
-/// Keys of the drills: pseudonyms and date shifts are the same in every run.
-const KEY: &str = "6b6579206f662074686520746573747320616e64206f66206e6f7468696e672e";
-const VAULT_KEY: &str = "7661756c74206b6579206f66207468652074657374732c206e6f20736563726574";
+/// De-identification with keys that are no secret: pseudonyms and date shifts are the same in every run.
+#[must_use]
+pub fn deid() -> redact::Deid {
+    redact::Deid {
+        key: Secret::new("6b6579206f662074686520746573747320616e64206f66206e6f7468696e672e"),
+        vault_key: Secret::new("7661756c74206b6579206f66207468652074657374732c206e6f20736563726574"),
+        ..redact::Deid::default()
+    }
+}
 
 /// What the configuration of an instance names.
 pub(crate) struct Surroundings<'a> {
     pub(crate) bootstrap_servers: &'a str,
     pub(crate) registry: &'a str,
     pub(crate) models: &'a Path,
-    pub(crate) smtp: Smtp<'a>,
+    pub(crate) smtp: notify::Smtp,
     pub(crate) bucket: &'a S3Config,
     pub(crate) store: &'a str,
-}
-
-/// The mail server.
-pub(crate) struct Smtp<'a> {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) user: &'a str,
-    pub(crate) password: &'a str,
-    pub(crate) ca_file: &'a Path,
 }
 
 /// The configuration of an instance, TOML. An empty `instance` means dynamic membership.
@@ -75,19 +73,24 @@ pub(crate) fn config(service: &str, instance: &str, of: &Surroundings<'_>) -> St
          listen = \"127.0.0.1:0\"\n"
     );
     let own = match service {
-        redact::NAME => format!("[deid]\nkey = \"{KEY}\"\nvault_key = \"{VAULT_KEY}\"\n"),
+        redact::NAME => {
+            let redact::Deid { key, vault_key, .. } = deid();
+            format!("[deid]\nkey = \"{}\"\nvault_key = \"{}\"\n", key.expose(), vault_key.expose())
+        }
         classify::NAME | summarize::NAME => format!("[models]\nfolder = \"{}\"\n", models.display()),
         notify::NAME => {
-            let Smtp { host, port, user, password, ca_file } = smtp;
+            let notify::Smtp { host, port, username, password, ca_file, hello_name, .. } = smtp;
             format!(
                 "[smtp]\n\
                  host = \"{host}\"\n\
                  port = {port}\n\
-                 username = \"{user}\"\n\
-                 password = \"{password}\"\n\
+                 username = \"{username}\"\n\
+                 password = \"{}\"\n\
                  ca_file = \"{}\"\n\
-                 hello_name = \"localhost\"\n",
-                ca_file.display()
+                 hello_name = \"{}\"\n",
+                password.expose(),
+                ca_file.as_deref().unwrap_or(Path::new("")).display(),
+                hello_name.as_deref().unwrap_or_default(),
             )
         }
         audit::NAME => {

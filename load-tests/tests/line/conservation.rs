@@ -147,7 +147,7 @@ fn each_message_ends_where_it_belongs(drained: &Drained, feed: &[FeedMessage], p
 }
 
 fn each_notification_is_sent_once(drained: &Drained) {
-    let mail = &drained.parts.mail;
+    let mail = &drained.parts.mail.server;
     let sent = drained.decoded::<NotificationSent>("notification.sent");
     assert!(sent.len() >= 10, "{} notifications", sent.len());
     assert_eq!(
@@ -241,7 +241,7 @@ fn no_identifier_gets_out(drained: &Drained, feed: &[FeedMessage], positions: &[
             }
         }
     }
-    for mail in drained.parts.mail.messages() {
+    for mail in drained.parts.mail.server.messages() {
         let event = mail.header("X-Wardstream-Event");
         assert!(event.is_some());
         for part in [&mail.subject, mail.text.as_ref().unwrap(), mail.html.as_ref().unwrap()] {

@@ -36,23 +36,23 @@ fn dependencies_that_go_away_are_waited_for() {
     let mut sent = publish(&line, &mut feed);
     line.wait_until_waiting(ingest::NAME, "schema-registry");
     line.wait_until_waiting(audit::NAME, "worm-store");
-    assert_eq!(line.parts.mail.count(), 0);
+    assert_eq!(line.parts.mail.server.count(), 0);
 
     // The registry comes back, and the mail server defers everything.
-    line.parts.mail.set_behaviour(Behaviour::Reply { step: Step::Rcpt, code: 451 });
+    line.parts.mail.server.set_behaviour(Behaviour::Reply { step: Step::Rcpt, code: 451 });
     line.parts.registry.open();
     line.wait_until_back(ingest::NAME, "schema-registry");
     line.wait_until_waiting(notify::NAME, "smtp");
     // Then it refuses connections.
-    line.parts.runtime.block_on(line.parts.mail.pause());
-    line.parts.mail.set_behaviour(Behaviour::Accept);
+    line.parts.runtime.block_on(line.parts.mail.server.pause());
+    line.parts.mail.server.set_behaviour(Behaviour::Accept);
     sent += publish(&line, &mut feed);
     line.wait_until_waiting(notify::NAME, "smtp");
-    assert_eq!(line.parts.mail.count(), 0);
-    line.parts.runtime.block_on(line.parts.mail.resume()).unwrap();
+    assert_eq!(line.parts.mail.server.count(), 0);
+    line.parts.runtime.block_on(line.parts.mail.server.resume()).unwrap();
     line.wait_until_settled(sent);
     line.wait_until_back(notify::NAME, "smtp");
-    assert!(line.parts.mail.count() > 0, "nobody was told of anything");
+    assert!(line.parts.mail.server.count() > 0, "nobody was told of anything");
 
     // The store comes back, goes away under way, and comes back.
     line.parts.store.as_ref().unwrap().1.open();
@@ -86,7 +86,7 @@ fn dependencies_that_go_away_are_waited_for() {
         }
     }
     let told = drained.decoded::<NotificationSent>("notification.sent").len() as u64;
-    let mail = &drained.parts.mail;
+    let mail = &drained.parts.mail.server;
     assert_eq!((mail.count(), mail.duplicates()), (told, 0), "each is told once");
     drained.parts.runtime.block_on(async {
         let store = S3Store::connect(drained.parts.bucket()).await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,7 +9,6 @@ use std::time::{Duration, Instant};
 use conservation::StageVerdict;
 use contracts::{EventId, Retention, Topic};
 use local_kafka::LocalKafka;
-use mail_sink::{Credentials, MailSink};
 use service::{Configuration, Failure, Process};
 use settings::{ByteSize, Secret};
 use stream::{Codec, Incoming, Outgoing, Publisher, RegistryConfig};
@@ -18,7 +16,7 @@ use telemetry::{Health, Metrics};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use wardstream_load_tests::drill::Gate;
+use wardstream_load_tests::drill::{Gate, Mail, Registry, deid, encoder};
 use worm_log::testing::{SeaweedFs, WEED_VARIABLE};
 
 use crate::log;
@@ -31,8 +29,6 @@ pub(crate) const WARD: &str = "hl7.feed.ward7";
 /// Nothing in a test takes so long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
-const USER: &str = "notify";
-const PASSWORD: &str = "only-on-loopback";
 
 /// Where tests share a process, they take turns: each has a broker and a log of its own.
 static TURN: Mutex<()> = Mutex::new(());
@@ -55,14 +51,13 @@ pub(crate) struct Parts {
     pub(crate) kafka: LocalKafka,
     pub(crate) config: stream::Config,
     pub(crate) registry: Gate,
-    pub(crate) mail: MailSink,
+    pub(crate) mail: Mail,
     pub(crate) store: Option<(SeaweedFs, Gate)>,
     pub(crate) codec: Codec,
     publisher: Publisher,
-    registry_stop: CancellationToken,
-    folder: TempDir,
-    models: PathBuf,
     needs: Needs,
+    _direct: Registry,
+    _folder: TempDir,
     pub(crate) runtime: Runtime,
     _turn: MutexGuard<'static, ()>,
 }
@@ -100,23 +95,11 @@ impl Parts {
         });
         runtime.block_on(stream::ensure_topics(&config, &topics, 1)).unwrap();
 
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let registry = Gate::new(listener.local_addr().unwrap(), runtime.handle()).unwrap();
         // The tests' own codec is not behind the gate.
-        let direct = registry_config(format!("http://{}", listener.local_addr().unwrap()));
-        let registry_stop = CancellationToken::new();
-        runtime.spawn(schema_registry::serve(listener, contracts::subjects(), registry_stop.clone()));
-
-        let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.to_owned() };
-        let mail = mail_sink::Config {
-            credentials: Some(credentials),
-            keep: 100_000,
-            keep_bytes: 1 << 30,
-            ..mail_sink::Config::default()
-        };
-        let mail = runtime.block_on(MailSink::start(mail)).unwrap();
+        let direct = Registry::start(runtime.handle()).unwrap();
+        let registry = Gate::new(direct.address(), runtime.handle()).unwrap();
         let folder = TempDir::with_prefix("wardstream-line-").unwrap();
-        std::fs::write(folder.path().join("mail-ca.pem"), mail.certificate_pem()).unwrap();
+        let mail = Mail::start(folder.path(), 100_000, runtime.handle()).unwrap();
 
         let store = weed.map(|weed| {
             let server = runtime.block_on(weed).unwrap().unwrap();
@@ -124,9 +107,8 @@ impl Parts {
             let gate = Gate::new(address, runtime.handle()).unwrap();
             (server, gate)
         });
-        let codec = Codec::new(&direct, runtime.handle().clone()).unwrap();
+        let codec = Codec::new(&direct.config(), runtime.handle().clone()).unwrap();
         let publisher = Publisher::new("feed", &config, runtime.handle().clone()).unwrap();
-        let models = std::env::var_os(MODELS).map(PathBuf::from).unwrap_or_default();
         drop(_entered);
         Some(Self {
             kafka,
@@ -136,10 +118,9 @@ impl Parts {
             store,
             codec,
             publisher,
-            registry_stop,
-            folder,
-            models: models.join("all-MiniLM-L6-v2"),
             needs,
+            _direct: direct,
+            _folder: folder,
             runtime,
             _turn: turn,
         })
@@ -165,7 +146,7 @@ impl Parts {
             runtime: self.runtime.handle().clone(),
         };
         let kafka = self.config.clone();
-        let registry = registry_config(self.registry.url());
+        let registry = RegistryConfig { url: self.registry.url(), ..RegistryConfig::default() };
         let mut stages = Vec::new();
 
         let mut config =
@@ -188,30 +169,22 @@ impl Parts {
 
             let mut config =
                 redact::Config { kafka: kafka.clone(), registry: registry.clone(), ..Default::default() };
-            config.deid = deid_settings();
+            config.deid = deid();
             stages.push(Service::start(redact::NAME, redact::run, config, &process));
 
             let mut config =
                 classify::Config { kafka: kafka.clone(), registry: registry.clone(), ..Default::default() };
-            config.models.folder = self.models.clone();
+            config.models.folder = encoder();
             stages.push(Service::start(classify::NAME, classify::run, config, &process));
 
             let mut config =
                 summarize::Config { kafka: kafka.clone(), registry: registry.clone(), ..Default::default() };
-            config.models.folder = self.models.clone();
+            config.models.folder = encoder();
             stages.push(Service::start(summarize::NAME, summarize::run, config, &process));
 
             let mut config =
                 notify::Config { kafka: kafka.clone(), registry: registry.clone(), ..Default::default() };
-            config.smtp = notify::Smtp {
-                host: self.mail.addr().ip().to_string(),
-                port: self.mail.addr().port(),
-                username: USER.to_owned(),
-                password: Secret::new(PASSWORD),
-                ca_file: Some(self.folder.path().join("mail-ca.pem")),
-                hello_name: Some("localhost".to_owned()),
-                ..notify::Smtp::default()
-            };
+            config.smtp = self.mail.smtp();
             stages.push(Service::start(notify::NAME, notify::run, config, &process));
         }
         // It goes on until what the others wrote last is sealed.
@@ -230,12 +203,6 @@ impl Parts {
         });
         let reader = Reader::new(&self.config);
         Line { reader, process, stages, audit, audit_shutdown: audit_process.shutdown, door, parts: self }
-    }
-}
-
-impl Drop for Parts {
-    fn drop(&mut self) {
-        self.registry_stop.cancel();
     }
 }
 
@@ -400,19 +367,6 @@ impl Service {
             panic!("{}: {}", self.name, service::chain(&*failure));
         }
     }
-}
-
-fn registry_config(url: String) -> RegistryConfig {
-    RegistryConfig { url, ..RegistryConfig::default() }
-}
-
-/// Keys of the tests: pseudonyms and date shifts are the same in every run.
-const KEY: &str = "6b6579206f662074686520746573747320616e64206f66206e6f7468696e672e";
-const VAULT_KEY: &str = "7661756c74206b6579206f66207468652074657374732c206e6f20736563726574";
-
-/// De-identification with the tests' keys.
-pub(crate) fn deid_settings() -> redact::Deid {
-    redact::Deid { key: Secret::new(KEY), vault_key: Secret::new(VAULT_KEY), ..redact::Deid::default() }
 }
 
 fn free_port() -> SocketAddr {

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use deid::Redactor;
 use hl7v2::Message;
 use v2_to_fhir::Options;
+use wardstream_load_tests::drill::deid;
 use wardstream_load_tests::{Config, Feed, FeedMessage};
 
-use crate::harness::{Position, deid_settings};
+use crate::harness::Position;
 use crate::phi::Planted;
 
 const MESSAGES: usize = 500;
 
 #[test]
 fn no_planted_identifier_survives_redaction() {
-    let redactor: Redactor = deid_settings().redactor().unwrap();
+    let redactor: Redactor = deid().redactor().unwrap();
     for seed in [1, 3, 12] {
         let config = Config { seed, patients: 300, damage_rate: 0.0, ..Config::default() };
         let feed: Vec<FeedMessage> = Feed::new(config).take(MESSAGES).collect();
