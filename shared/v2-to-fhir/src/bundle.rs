@@ -1,6 +1,6 @@
 //! Drafts to a Bundle: required elements, ids, references.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use crate::value::{Map, Text, Value, json};
@@ -90,15 +90,28 @@ const REQUIRED: &[(&str, &str, Missing)] = &[
 /// Resources whose identifiers name something other than themselves.
 const BY_PLACE: [&str; 3] = ["Coverage", "MessageHeader", "Provenance"];
 
+/// The rows of [`REQUIRED`] of a resource type.
+fn required(kind: &str) -> &'static [(Vec<&'static str>, &'static Missing)] {
+    type Rows = Vec<(Vec<&'static str>, &'static Missing)>;
+    static BY_KIND: LazyLock<HashMap<&str, Rows>> = LazyLock::new(|| {
+        let mut by_kind = HashMap::<_, Rows>::new();
+        for (kind, elements, missing) in REQUIRED {
+            by_kind.entry(*kind).or_default().push((elements.split('/').collect(), missing));
+        }
+        by_kind
+    });
+    BY_KIND.get(kind).map(Vec::as_slice).unwrap_or_default()
+}
+
 /// Fills required elements; false if the resource cannot be.
 fn complete(draft: &mut Draft) -> bool {
-    for (kind, elements, missing) in REQUIRED {
+    for (elements, missing) in required(draft.kind) {
         // A code with an extension only is a code that is missing.
         let is_code = matches!(missing, Missing::Code(_));
-        if draft.kind != *kind || elements.split('/').any(|e| has(&draft.body, e, is_code)) {
+        if elements.iter().any(|e| has(&draft.body, e, is_code)) {
             continue;
         }
-        let element = elements.split('/').next().unwrap_or(elements);
+        let Some(element) = elements.first() else { continue };
         match missing {
             Missing::Code(code) => draft.body.insert(element, Value::from(*code)),
             Missing::Absent => draft.body.insert(element, absent()),
@@ -116,7 +129,7 @@ fn complete(draft: &mut Draft) -> bool {
 
 fn has(body: &Map, element: &str, value_only: bool) -> bool {
     body.get(element).is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty()))
-        || (!value_only && body.contains_key(&format!("_{element}")))
+        || (!value_only && body.keys().any(|key| key.strip_prefix('_') == Some(element)))
 }
 
 /// Rules between elements that FHIR R4 makes invariants.
@@ -342,15 +355,15 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
             continue;
         };
         let mut resource = Map::with_capacity(draft.body.len() + 2);
-        resource.insert("resourceType", Value::from(draft.kind));
-        resource.insert("id", Value::text(id));
+        resource.add("resourceType", Value::from(draft.kind));
+        resource.add("id", Value::text(id));
         let mut body = draft.body;
         if let Some(meta) = body.shift_remove("meta") {
-            resource.insert("meta", meta);
+            resource.add("meta", meta);
         }
         for (element, mut value) in body {
             if resolve(&mut value, &kept) {
-                resource.insert(element, value);
+                resource.add(element, value);
             }
         }
         entries.push(json!({"fullUrl": Value::Link(handle), "resource": resource}));

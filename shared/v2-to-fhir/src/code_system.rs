@@ -133,11 +133,20 @@ pub(crate) fn local(facility: &str, name: &str) -> Text {
     uri
 }
 
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+}
+
 /// Percent-encodes what may not stand in the specific part of a URN (RFC 8141).
 fn escape(text: &str, out: &mut Text) {
     use std::fmt::Write as _;
-    for byte in text.trim().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
+    let text = text.trim();
+    if text.bytes().all(is_plain) {
+        out.push_str(text);
+        return;
+    }
+    for byte in text.bytes() {
+        if is_plain(byte) {
             out.push(char::from(byte));
         } else {
             // Writing to a text does not fail.

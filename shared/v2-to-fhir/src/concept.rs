@@ -31,11 +31,13 @@ fn coding(
     let code = primitive::code(&scope.child(code).text())?;
     let mut coding = Map::new();
     let system = scope.child(system).text();
-    let uri = code_system::uri(&system, &engine.facility)
-        .filter(|uri| !uri.starts_with("urn:local:"))
-        .or_else(|| code_system::universal(&scope.child(oid).text()))
-        .or_else(|| code_system::uri(&system, &engine.facility))
-        .or_else(|| table.map(Text::const_new));
+    let named = code_system::uri(&system, &engine.facility);
+    let uri = match named {
+        Some(uri) if !uri.starts_with("urn:local:") => Some(uri),
+        local => {
+            code_system::universal(&scope.child(oid).text()).or(local).or_else(|| table.map(Text::const_new))
+        }
+    };
     if let Some(uri) = uri {
         coding.insert("system", Value::from(uri));
     }

@@ -231,8 +231,9 @@ fn unmapped(engine: &Engine<'_>, used: &[Vec<u64>], unexpected: &[usize]) -> Vec
             continue;
         }
         let first = if name == "MSH" { 3 } else { 1 };
-        for (n, field) in segment
-            .fields_in_order()
+        for (n, field) in engine
+            .fields(index)
+            .iter()
             .enumerate()
             .map(|(i, field)| (i + 1, field))
             .filter(|(n, _)| *n >= first)

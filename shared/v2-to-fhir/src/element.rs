@@ -13,8 +13,8 @@ pub(crate) struct Path {
 /// One step of a [`Path`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// `name`: the only one.
-    One(&'static str),
+    /// `name`: the only one; and the choice (`value[x]`) that it is a type of, where rows fill more than one.
+    One(&'static str, Option<&'static str>),
     /// `name[]`: another one.
     Append(&'static str),
     /// `name[0]`: that one.
@@ -69,7 +69,7 @@ fn step(text: &'static str, whole: &str) -> Result<Step, String> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Err(format!("bad element {text:?} in {whole}"));
     }
-    Ok(Step::One(text))
+    Ok(Step::One(text, CHOICES.into_iter().find(|choice| is_type_of(text, choice))))
 }
 
 /// What became of a value.
@@ -114,7 +114,7 @@ pub(crate) fn place(
     } else {
         let mut object = Map::new();
         if let Step::Extension(url, _) = &path.steps[at] {
-            object.insert("url", Value::from(*url));
+            object.add("url", Value::from(*url));
         }
         set(&mut object, rest, leaf, false);
         Value::Object(object)
@@ -126,7 +126,7 @@ pub(crate) fn place(
     }
     let Some(parent) = descend(root, &path.steps[..at]) else { return Placed::Taken };
     let name = match &path.steps[at] {
-        Step::Append(name) | Step::One(name) | Step::At(name, _) => name,
+        Step::Append(name) | Step::One(name, _) | Step::At(name, _) => name,
         Step::Extension(..) => "extension",
     };
     push(parent, name, item)
@@ -171,14 +171,13 @@ const CHOICES: [&str; 9] = [
     "performed",
 ];
 
+fn is_type_of(name: &str, choice: &str) -> bool {
+    name.strip_prefix(choice).is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()))
+}
+
 /// Whether another type of the same choice is there.
-fn chosen(parent: &Map, name: &str) -> bool {
-    let kind = |key: &str, choice: &str| {
-        key.strip_prefix(choice).is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()))
-    };
-    CHOICES
-        .iter()
-        .any(|choice| kind(name, choice) && parent.keys().any(|key| key != name && kind(key, choice)))
+fn chosen(parent: &Map, name: &str, choice: Option<&str>) -> bool {
+    choice.is_some_and(|choice| parent.keys().any(|key| key != name && is_type_of(key, choice)))
 }
 
 /// Whether a start or end would turn its period round (FHIR 4.0.1, per-1), or a low or high its range (rng-2).
@@ -202,11 +201,11 @@ pub(crate) fn above(low: &Value, high: &Value) -> bool {
 fn descend<'v>(root: &'v mut Map, steps: &[Step]) -> Option<&'v mut Map> {
     let mut here = root;
     for step in steps {
-        if matches!(step, Step::One(name) if chosen(here, name)) {
+        if matches!(step, Step::One(name, choice) if chosen(here, name, *choice)) {
             return None;
         }
         let next = match step {
-            Step::One(name) => here.entry(name).or_insert_with(|| Value::Object(Map::new())),
+            Step::One(name, _) => here.entry(name).or_insert_with(|| Value::Object(Map::new())),
             Step::Append(name) => {
                 let list = here.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
                 list.push(Value::Object(Map::new()));
@@ -225,7 +224,7 @@ fn descend<'v>(root: &'v mut Map, steps: &[Step]) -> Option<&'v mut Map> {
                 let at = list.iter().position(|e| e.get("url").and_then(Value::as_str) == Some(*url));
                 let at = at.unwrap_or_else(|| {
                     let mut extension = Map::new();
-                    extension.insert("url", Value::from(*url));
+                    extension.add("url", Value::from(*url));
                     list.push(Value::Object(extension));
                     list.len() - 1
                 });
@@ -241,9 +240,9 @@ fn set(root: &mut Map, steps: &[Step], leaf: Value, overwrite: bool) -> Placed {
     let Some((last, parents)) = steps.split_last() else { return Placed::Taken };
     let Some(parent) = descend(root, parents) else { return Placed::Taken };
     match last {
-        Step::One(name) if chosen(parent, name) => Placed::Taken,
-        Step::One(name) if out_of_order(parent, name, &leaf) => Placed::OutOfOrder,
-        Step::One(name) => match parent.get_mut(name) {
+        Step::One(name, choice) if chosen(parent, name, *choice) => Placed::Taken,
+        Step::One(name, _) if out_of_order(parent, name, &leaf) => Placed::OutOfOrder,
+        Step::One(name, _) => match parent.get_mut(name) {
             Some(existing) if *existing == leaf => Placed::Yes,
             Some(existing) if overwrite => {
                 *existing = leaf;
@@ -253,7 +252,7 @@ fn set(root: &mut Map, steps: &[Step], leaf: Value, overwrite: bool) -> Placed {
             Some(Value::Object(existing)) if leaf.is_object() => merge(existing, leaf),
             Some(_) => Placed::Taken,
             None => {
-                parent.insert(name, leaf);
+                parent.add(name, leaf);
                 Placed::Yes
             }
         },

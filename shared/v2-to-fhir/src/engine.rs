@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::value::{Map, Value};
-use hl7v2::{Component, Repetition, Segment, Subcomponent};
+use hl7v2::{Component, Field, Repetition, Segment, Subcomponent};
 
 use crate::concept;
 use crate::condition::{Check, Condition, Test};
@@ -109,6 +109,9 @@ pub(crate) struct Engine<'m> {
     pub(crate) segments: Vec<Segment<'m>>,
     /// Name of each segment.
     pub(crate) names: Vec<Name>,
+    /// The fields of all segments, and where those of each segment begin.
+    fields: Vec<Field<'m>>,
+    starts: Vec<usize>,
     /// Component, repetition and subcomponent separators.
     pub(crate) separators: [u8; 3],
     pub(crate) zones: Zones,
@@ -139,6 +142,11 @@ impl<'m> Engine<'m> {
     ) -> Self {
         let delimiters = message.delimiters();
         let segments: Vec<_> = message.segments().collect();
+        let (mut fields, mut starts) = (Vec::with_capacity(message.raw().len() / 8), Vec::new());
+        for segment in &segments {
+            starts.push(fields.len());
+            fields.extend(segment.fields_in_order());
+        }
         let names: Vec<_> = segments.iter().map(|segment| Name::of(segment.name())).collect();
         let mut counts: HashMap<Name, usize> = HashMap::new();
         let occurrences =
@@ -147,6 +155,8 @@ impl<'m> Engine<'m> {
             tables,
             segments,
             names,
+            fields,
+            starts,
             occurrences,
             separators: [
                 delimiters.component,
@@ -171,6 +181,18 @@ impl<'m> Engine<'m> {
         raw != b"\"\"" && raw.iter().any(|b| !self.separators.contains(b) && !b.is_ascii_whitespace())
     }
 
+    /// The fields of a segment, field 1 first.
+    pub(crate) fn fields(&self, segment: usize) -> &[Field<'m>] {
+        let Some(start) = self.starts.get(segment) else { return &[] };
+        let end = self.starts.get(segment + 1).copied().unwrap_or(self.fields.len());
+        self.fields.get(*start..end).unwrap_or_default()
+    }
+
+    /// Field `n`, from 1, if it holds anything.
+    fn field(&self, segment: usize, n: usize) -> Option<Field<'m>> {
+        self.fields(segment).get(n.checked_sub(1)?).filter(|field| !field.is_empty()).copied()
+    }
+
     fn refuse(&mut self, reason: Reason) {
         self.refused.push((self.at.0, self.at.1, reason));
     }
@@ -186,9 +208,9 @@ impl<'m> Engine<'m> {
                 }
                 continue;
             };
-            let Some((place, segment)) = self.peer(index, rule.source.of) else { continue };
-            let value = segment.field(field);
-            if value.is_empty() || !self.holds(&rule.when, Scope::Segment, index) {
+            let Some(place) = self.peer(index, rule.source.of) else { continue };
+            let Some(value) = self.field(place, field) else { continue };
+            if !self.holds(&rule.when, Scope::Segment, index) {
                 continue;
             }
             let index = place;
@@ -301,12 +323,12 @@ impl<'m> Engine<'m> {
             let target = descend(scope, source.numbers());
             return if self.valued(target.raw()) { vec![(target, None)] } else { Vec::new() };
         }
-        let Some((index, segment)) = self.peer(index, source.of) else { return Vec::new() };
+        let Some(index) = self.peer(index, source.of) else { return Vec::new() };
         let Some((field, within)) = split(source) else {
             return vec![(Scope::Segment, Some((index, 0)))];
         };
-        segment
-            .field(field)
+        let Some(value) = self.field(index, field) else { return Vec::new() };
+        value
             .repetitions()
             .map(|r| descend(Scope::Repetition(r), within))
             .filter(|scope| self.valued(scope.raw()))
@@ -315,17 +337,16 @@ impl<'m> Engine<'m> {
     }
 
     /// The segment of that name that belongs with the one at `index`: itself, one before it in its group, one after it.
-    pub(crate) fn peer(&self, index: usize, name: Name) -> Option<(usize, Segment<'m>)> {
+    fn peer(&self, index: usize, name: Name) -> Option<usize> {
         let is = |i: &usize| self.names.get(*i) == Some(&name);
-        let place = if is(&index) {
-            index
-        } else if name == Name::MSH {
-            0
-        } else {
-            let (start, end) = self.groups.get(index).copied().unwrap_or((0, self.segments.len()));
-            (start..index).rev().find(is).or_else(|| (index + 1..end).find(is))?
-        };
-        self.segments.get(place).map(|segment| (place, *segment))
+        if is(&index) {
+            return Some(index);
+        }
+        if name == Name::MSH {
+            return Some(0);
+        }
+        let (start, end) = self.groups.get(index).copied().unwrap_or((0, self.segments.len()));
+        (start..index).rev().find(is).or_else(|| (index + 1..end).find(is))
     }
 
     /// Whether a row's condition holds where the row stands.
@@ -357,10 +378,9 @@ impl<'m> Engine<'m> {
             let target = descend(scope, source.numbers());
             return self.valued(target.raw()).then_some(target);
         }
-        let (_, segment) = self.peer(index, source.of)?;
+        let index = self.peer(index, source.of)?;
         let Some((field, within)) = split(source) else { return Some(Scope::Segment) };
-        segment
-            .field(field)
+        self.field(index, field)?
             .repetitions()
             .map(|r| descend(Scope::Repetition(r), within))
             .find(|scope| self.valued(scope.raw()))

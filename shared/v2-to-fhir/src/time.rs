@@ -79,11 +79,11 @@ fn clock(text: &str) -> Option<(i8, i8, i8, String)> {
     (hour < 24 && minute < 60 && second < 60).then(|| (hour, minute, second, fraction.to_owned()))
 }
 
-/// Two digits.
+/// Two digits; `number` is below 100.
 fn two(number: i32, out: &mut Text) {
-    for digit in [number / 10, number % 10] {
-        out.push(u8::try_from(digit).map_or('0', |digit| char::from(b'0' + digit)));
-    }
+    let digit = |number: i32| u8::try_from(number % 10).map_or(b'0', |digit| b'0' + digit);
+    let digits = [digit(number / 10), digit(number)];
+    out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 impl Stamp {

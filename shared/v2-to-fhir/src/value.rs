@@ -209,6 +209,12 @@ impl Map {
         }
     }
 
+    /// Adds an element that is not there.
+    pub(crate) fn add(&mut self, key: &'static str, value: Value) {
+        debug_assert!(!self.contains_key(key), "{key} is there");
+        self.members.push((key, value));
+    }
+
     pub(crate) fn entry(&mut self, key: &'static str) -> Entry<'_> {
         Entry { map: self, key }
     }
@@ -391,15 +397,15 @@ fn first_escaped(bytes: &[u8]) -> Option<usize> {
 macro_rules! json {
     (@object $object:ident $(,)?) => {};
     (@object $object:ident $name:literal : { $($value:tt)* } $(, $($rest:tt)*)?) => {
-        $object.insert($name, json!({ $($value)* }));
+        $object.add($name, json!({ $($value)* }));
         $(json!(@object $object $($rest)*);)?
     };
     (@object $object:ident $name:literal : [ $($value:tt)* ] $(, $($rest:tt)*)?) => {
-        $object.insert($name, json!([ $($value)* ]));
+        $object.add($name, json!([ $($value)* ]));
         $(json!(@object $object $($rest)*);)?
     };
     (@object $object:ident $name:literal : $value:expr $(, $($rest:tt)*)?) => {
-        $object.insert($name, $crate::value::Value::from($value));
+        $object.add($name, $crate::value::Value::from($value));
         $(json!(@object $object $($rest)*);)?
     };
     (@array [$($done:expr,)*]) => { vec![$($done),*] };
