@@ -1,8 +1,8 @@
 //! Narrative: text that arrives a line at a time and is read as a whole.
 
+use crate::attachment;
 use crate::concept;
 use crate::engine::Scope;
-use crate::observation;
 use crate::value::{Map, Text, Value, json};
 
 /// The narrative of one resource, in sections.
@@ -68,7 +68,7 @@ impl Narrative {
         }
         match kind {
             "DiagnosticReport" => {
-                body.insert("presentedForm", json!([observation::text_attachment(&self.text())]));
+                body.insert("presentedForm", json!([attachment::text_attachment(&self.text())]));
                 let conclusions: Vec<_> =
                     self.sections.iter().filter(|s| s.conclusion).map(|s| s.text.as_str()).collect();
                 if !conclusions.is_empty() {
@@ -76,7 +76,7 @@ impl Narrative {
                 }
             }
             "DocumentReference" => {
-                let mut attachment = observation::text_attachment(&self.text());
+                let mut attachment = attachment::text_attachment(&self.text());
                 if let (Some(Value::Array(content)), Some(attachment)) =
                     (body.get_mut("content"), attachment.as_object_mut())
                 {

@@ -425,6 +425,10 @@ impl<'m> Engine<'m> {
             Via::Primitive(primitive, codes) => {
                 let text = scope.text();
                 let text = text.trim();
+                // A coded value without its first coding has another (the guide's CWE[code]).
+                let other =
+                    if text.is_empty() && codes.is_some() { scope.child(4).text() } else { "".into() };
+                let text = if text.is_empty() { other.trim() } else { text };
                 if text.is_empty() {
                     return None;
                 }

@@ -5,6 +5,7 @@ use compact_str::format_compact;
 mod telecom;
 mod timing;
 
+use crate::attachment;
 use crate::code_system;
 use crate::concept;
 use crate::engine::{Engine, Scope, bit};
@@ -148,8 +149,7 @@ pub(crate) fn value(
         }
         Function::EiUri => {
             *used |= bit(2) | bit(3) | bit(4);
-            let (name, id) = (scope.child(2).text(), scope.child(3).text());
-            named_authority(name.trim(), id.trim(), &engine.facility).map(Value::from)
+            entity_authority(scope, &engine.facility).map(Value::from)
         }
         Function::UniversalId => {
             *used |= bit(1);
@@ -230,7 +230,7 @@ pub(crate) fn value(
         Function::MessageSystem => {
             Some(Value::from(code_system::local(&engine.facility, "message-control-id")))
         }
-        Function::Attachment => observation::attachment(scope, used).map(Value::Object),
+        Function::Attachment => attachment::attachment(scope, used).map(Value::Object),
         Function::FullText => {
             *used = u64::MAX;
             primitive::string(&scope.full_text()).map(Value::from)
@@ -324,6 +324,12 @@ pub(crate) fn authority(scope: Scope<'_>, facility: &str) -> Option<Text> {
     named_authority(name.trim(), id.trim(), facility)
 }
 
+/// The same of an EI.
+pub(crate) fn entity_authority(scope: Scope<'_>, facility: &str) -> Option<Text> {
+    let (name, id) = (scope.child(2).text(), scope.child(3).text());
+    named_authority(name.trim(), id.trim(), facility)
+}
+
 fn named_authority(name: &str, id: &str, facility: &str) -> Option<Text> {
     match (name, id) {
         // Written by the Social Security Administration; the one namespace that means the same everywhere.
@@ -354,7 +360,16 @@ fn organization(scope: Scope<'_>, facility: &str) -> Option<Map> {
     let mut body = Map::new();
     let mut identifiers = Vec::new();
     match (code_system::universal(&id), primitive::string(&id)) {
-        (Some(uri), _) => identifiers.push(json!({"system": "urn:ietf:rfc:3986", "value": uri})),
+        (Some(uri), _) => {
+            let mut identifier = Map::new();
+            if let Some(kind) = primitive::code(&scope.child(3).text()) {
+                let coding = json!({"system": "http://terminology.hl7.org/CodeSystem/v2-0301", "code": kind});
+                identifier.insert("type", json!({"coding": [coding]}));
+            }
+            identifier.insert("system", Value::from("urn:ietf:rfc:3986"));
+            identifier.insert("value", Value::from(uri));
+            identifiers.push(Value::Object(identifier));
+        }
         (None, Some(id)) => {
             identifiers.push(json!({"system": code_system::local(facility, "universal-id"), "value": id}))
         }

@@ -10,6 +10,7 @@
 //! facility and the resource's own identifier (else the message control id and the place in the message), so a
 //! replay yields the same bundle byte for byte.
 
+mod attachment;
 mod bundle;
 mod code_system;
 mod concept;

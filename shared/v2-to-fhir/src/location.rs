@@ -5,6 +5,7 @@ use crate::value::{Map, Text, Value, json};
 use crate::code_system;
 use crate::draft;
 use crate::engine::{Engine, Scope, bit};
+use crate::function;
 use crate::primitive;
 
 /// Component of PL, code and display of HL7 `location-physical-type`, outermost first (HL7 v2.9 section 2A, PL).
@@ -52,6 +53,9 @@ pub(crate) fn reference(
         } else if let Some(system) = system {
             body.insert("identifier", json!([{"system": "urn:ietf:rfc:3986", "value": system}]));
         }
+        if Some(place) == last && levels == &PL {
+            comprehensive(engine, scope, &mut body, used);
+        }
         body.insert("name", Value::from(shown));
         if Some(place) == last
             && let Some(description) = &description
@@ -81,6 +85,20 @@ pub(crate) fn reference(
         inner = Some(engine.drafts.share("Location", &key, body));
     }
     inner.map(draft::reference)
+}
+
+/// The identifier of the location as a whole (PL.10), whose authority may stand apart (PL.11).
+fn comprehensive(engine: &Engine<'_>, scope: Scope<'_>, body: &mut Map, used: &mut u64) {
+    let Some(value) = primitive::string(&scope.child(10).child(1).text()) else { return };
+    *used |= bit(10) | bit(11);
+    let system = function::entity_authority(scope.child(10), &engine.facility)
+        .or_else(|| function::authority(scope.child(11), &engine.facility))
+        .unwrap_or_else(|| code_system::local(&engine.facility, "location"));
+    let identifier = json!({"system": system, "value": value});
+    match body.get_mut("identifier") {
+        Some(Value::Array(held)) => held.push(identifier),
+        _ => body.insert("identifier", json!([identifier])),
+    }
 }
 
 fn name(part: Scope<'_>) -> Option<Text> {

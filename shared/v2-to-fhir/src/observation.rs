@@ -1,11 +1,9 @@
 //! OBX-5 and OBX-7: the value of an observation by its type, and its reference range.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::attachment::attachment;
 use crate::concept;
 use crate::element::above;
-use crate::engine::{Engine, Scope, bit};
+use crate::engine::{Engine, Scope};
 use crate::number;
 use crate::primitive;
 use crate::time::{self, Stamp, time_of_day};
@@ -13,6 +11,7 @@ use crate::unmapped::Reason;
 use crate::value::{Map, Value, json};
 
 const ATTACHMENT: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
+const ORIGINAL_TEXT: &str = "http://hl7.org/fhir/StructureDefinition/originalText";
 
 /// Whether an observation, or a component, has a value.
 pub(crate) fn has_value(body: &Map) -> bool {
@@ -41,6 +40,11 @@ pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map) -> bo
         }
         body.insert("valueString", Value::from(lines.join("\n")));
         return true;
+    }
+    if kind == "NA"
+        && let Some(samples) = samples(&values, &unit)
+    {
+        return place(body, "valueSampledData", samples);
     }
     match values.as_slice() {
         [] => false,
@@ -140,6 +144,10 @@ fn typed(engine: &mut Engine<'_>, kind: &str, value: Scope<'_>, unit: &Map) -> O
             let attachment = attachment(value, &mut used)?;
             Some(("extension", json!({"url": Value::from(ATTACHMENT), "valueAttachment": attachment})))
         }
+        "VR" => {
+            let parts: Vec<_> = (1..=2).filter_map(|n| primitive::string(&value.child(n).text())).collect();
+            (!parts.is_empty()).then(|| ("valueString", Value::from(parts.join("-"))))
+        }
         "XCN" | "XPN" | "PN" | "CN" | "XON" | "XAD" | "XTN" | "CX" | "EI" | "HD" | "PL" | "MO" => {
             let parts: Vec<_> = (1..=20).filter_map(|n| primitive::string(&value.child(n).text())).collect();
             (!parts.is_empty()).then(|| ("valueString", Value::from(parts.join(" "))))
@@ -170,6 +178,32 @@ fn range(low: Option<Value>, high: Option<Value>, unit: &Map) -> Option<Value> {
     (!range.is_empty() && !turned).then_some(Value::Object(range))
 }
 
+/// NA: numbers in rows, one row a repetition. What is needed of a waveform and not sent is said to be unknown.
+fn samples(rows: &[Scope<'_>], unit: &Map) -> Option<Value> {
+    let width = rows.first()?.count();
+    let mut data = String::new();
+    for row in rows {
+        if row.count() != width {
+            return None;
+        }
+        for n in 1..=width {
+            let Value::Number(digits) = number::decimal(&row.child(n).text())? else { return None };
+            if !data.is_empty() {
+                data.push(' ');
+            }
+            data.push_str(&digits);
+        }
+    }
+    // A single row is one signal over time; rows are what several signals showed at a time.
+    let dimensions = if rows.len() == 1 { 1 } else { i64::try_from(width).ok()? };
+    let mut samples = Map::new();
+    samples.insert("origin", quantity(None, Value::from(0), unit));
+    samples.insert("_period", absent());
+    samples.insert("dimensions", Value::from(dimensions));
+    samples.insert("data", Value::from(data));
+    Some(Value::Object(samples))
+}
+
 /// SN: a comparator, a number, a separator, a number. `None` where it is none of the guide's shapes.
 fn structured(value: Scope<'_>, unit: &Map) -> Option<(&'static str, Value)> {
     let part = |n: usize| value.child(n).text().trim().to_owned();
@@ -191,13 +225,21 @@ fn structured(value: Scope<'_>, unit: &Map) -> Option<(&'static str, Value)> {
         // `<>` has no FHIR comparator.
         _ => return written(),
     };
+    let with_text = |mut value: Value| {
+        let parts = [comparator.clone(), part(2), part(3), part(4)];
+        let shown: Vec<_> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+        if let Value::Object(value) = &mut value {
+            value.insert("extension", json!([{"url": ORIGINAL_TEXT, "valueString": shown.join(" ")}]));
+        }
+        value
+    };
     match (part(3).as_str(), first, second) {
         (":" | "/", Some(first), Some(second)) => {
             let ratio = json!({"numerator": quantity(known, first, unit), "denominator": quantity(None, second, &Map::new())});
-            Some(("valueRatio", ratio))
+            Some(("valueRatio", with_text(ratio)))
         }
         ("-", Some(first), second) if known.is_none() => {
-            range(Some(first), second, unit).map(|r| ("valueRange", r)).or_else(written)
+            range(Some(first), second, unit).map(|r| ("valueRange", with_text(r))).or_else(written)
         }
         ("", Some(first), None) => Some(("valueQuantity", quantity(known, first, unit))),
         _ => written(),
@@ -241,72 +283,6 @@ fn bounds(text: &str) -> (Option<Value>, Option<Value>) {
     if low.is_some() && high.is_some() { (low, high) } else { (None, None) }
 }
 
-/// ED or RP to Attachment. A pointer has its address first, data its encoding fourth and its content fifth.
-pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map> {
-    let text = |n: usize| primitive::string(&scope.child(n).text());
-    let (kind, subtype) = (text(2), text(3));
-    let mut body = Map::new();
-    let data = match text(4).as_deref() {
-        Some("Base64" | "base64" | "BASE64") => primitive::base64(&scope.child(5).full_text()),
-        Some("Hex" | "hex" | "HEX") => hex(&scope.child(5).full_text()).map(|bytes| STANDARD.encode(bytes)),
-        Some("A" | "a") => primitive::string(&scope.child(5).full_text()).map(|text| STANDARD.encode(text)),
-        _ => None,
-    };
-    if let Some(data) = data {
-        *used |= bit(2) | bit(3) | bit(4) | bit(5);
-        body.insert("contentType", Value::from(content_type(kind.as_deref(), subtype.as_deref())));
-        body.insert("data", Value::from(data));
-        return Some(body);
-    }
-    let url = primitive::uri(&scope.child(1).text()).filter(|u| u.contains(':'))?;
-    *used |= bit(1) | bit(3) | bit(4);
-    let kind = text(3);
-    if let (Some(kind), Some(subtype)) = (&kind, text(4)) {
-        body.insert("contentType", Value::from(content_type(Some(kind), Some(&subtype))));
-    }
-    body.insert("url", Value::from(url));
-    Some(body)
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    if digits.is_empty() || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let nibble = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    digits.chunks(2).map(|pair| Some(nibble(*pair.first()?)? << 4 | nibble(*pair.get(1)?)?)).collect()
-}
-
-/// HL7 tables 0191 and 0291 to a MIME type.
-fn content_type(kind: Option<&str>, subtype: Option<&str>) -> String {
-    let subtype = subtype.unwrap_or_default().to_ascii_lowercase();
-    let main = match kind.unwrap_or_default().to_ascii_lowercase().as_str() {
-        "im" | "image" => "image",
-        "au" | "audio" => "audio",
-        "tx" | "text" | "ft" => "text",
-        "video" => "video",
-        "multipart" => "multipart",
-        _ => "application",
-    };
-    let subtype = match subtype.as_str() {
-        "" if main == "text" => "plain",
-        "" => "octet-stream",
-        "pdf" => return "application/pdf".into(),
-        "jpg" => "jpeg",
-        "rtf" => return "application/rtf".into(),
-        "html" | "xml" | "plain" if main == "application" => return format!("text/{subtype}"),
-        other => other,
-    };
-    let clean: String =
-        subtype.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '+')).collect();
-    format!("{main}/{clean}")
-}
-
-/// Text as an attachment.
-pub(crate) fn text_attachment(text: &str) -> Value {
-    json!({"contentType": "text/plain; charset=utf-8", "data": STANDARD.encode(text)})
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,18 +304,5 @@ mod tests {
         ] {
             assert_eq!(shown(text), (low.to_owned(), high.to_owned()), "{text}");
         }
-    }
-
-    #[test]
-    fn mime_types() {
-        assert_eq!(content_type(Some("IM"), Some("JPG")), "image/jpeg");
-        assert_eq!(content_type(Some("application"), Some("pdf")), "application/pdf");
-        assert_eq!(content_type(None, None), "application/octet-stream");
-    }
-
-    #[test]
-    fn hexadecimal_data() {
-        assert_eq!(hex("4a 4B"), Some(vec![0x4a, 0x4b]));
-        assert_eq!(hex("4"), None);
     }
 }

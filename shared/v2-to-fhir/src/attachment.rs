@@ -1,0 +1,100 @@
+//! ED and RP to Attachment.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::engine::{Scope, bit};
+use crate::primitive;
+use crate::value::{Map, Value, json};
+
+const ALTERNATE_CODES: &str = "http://hl7.org/fhir/StructureDefinition/alternate-codes";
+
+/// ED or RP to Attachment. A pointer has its address first, data its encoding fourth and its content fifth.
+pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map> {
+    let text = |n: usize| primitive::string(&scope.child(n).text());
+    let (kind, subtype) = (text(2), text(3));
+    let mut body = Map::new();
+    let data = match text(4).as_deref() {
+        Some("Base64" | "base64" | "BASE64") => primitive::base64(&scope.child(5).full_text()),
+        Some("Hex" | "hex" | "HEX") => hex(&scope.child(5).full_text()).map(|bytes| STANDARD.encode(bytes)),
+        Some("A" | "a") => primitive::string(&scope.child(5).full_text()).map(|text| STANDARD.encode(text)),
+        _ => None,
+    };
+    if let Some(data) = data {
+        *used |= bit(2) | bit(3) | bit(4) | bit(5);
+        body.insert("contentType", Value::from(content_type(kind.as_deref(), subtype.as_deref())));
+        body.insert("data", Value::from(data));
+        // A type without a subtype is no MIME type, so the code stands beside the one made of it.
+        if let (Some(kind), None) = (kind, subtype) {
+            let coding = json!({"system": "http://terminology.hl7.org/CodeSystem/v2-0191", "code": kind});
+            let original = json!({"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}});
+            body.insert("_contentType", json!({"extension": [original]}));
+        }
+        return Some(body);
+    }
+    let url = primitive::uri(&scope.child(1).text()).filter(|u| u.contains(':'))?;
+    *used |= bit(1) | bit(3) | bit(4);
+    let kind = text(3);
+    if let (Some(kind), Some(subtype)) = (&kind, text(4)) {
+        body.insert("contentType", Value::from(content_type(Some(kind), Some(&subtype))));
+    }
+    body.insert("url", Value::from(url));
+    Some(body)
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let nibble = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    digits.chunks(2).map(|pair| Some(nibble(*pair.first()?)? << 4 | nibble(*pair.get(1)?)?)).collect()
+}
+
+/// HL7 tables 0191 and 0291 to a MIME type.
+fn content_type(kind: Option<&str>, subtype: Option<&str>) -> String {
+    let subtype = subtype.unwrap_or_default().to_ascii_lowercase();
+    let main = match kind.unwrap_or_default().to_ascii_lowercase().as_str() {
+        "im" | "image" => "image",
+        "au" | "audio" => "audio",
+        "tx" | "text" | "ft" => "text",
+        "video" => "video",
+        "multipart" => "multipart",
+        _ => "application",
+    };
+    let subtype = match subtype.as_str() {
+        "" if main == "text" => "plain",
+        "" => "octet-stream",
+        "pdf" => return "application/pdf".into(),
+        "jpg" => "jpeg",
+        "rtf" => return "application/rtf".into(),
+        "html" | "xml" | "plain" if main == "application" => return format!("text/{subtype}"),
+        other => other,
+    };
+    let clean: String =
+        subtype.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '+')).collect();
+    format!("{main}/{clean}")
+}
+
+/// Text as an attachment.
+pub(crate) fn text_attachment(text: &str) -> Value {
+    json!({"contentType": "text/plain; charset=utf-8", "data": STANDARD.encode(text)})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mime_types() {
+        assert_eq!(content_type(Some("IM"), Some("JPG")), "image/jpeg");
+        assert_eq!(content_type(Some("application"), Some("pdf")), "application/pdf");
+        assert_eq!(content_type(None, None), "application/octet-stream");
+    }
+
+    #[test]
+    fn hexadecimal_data() {
+        assert_eq!(hex("4a 4B"), Some(vec![0x4a, 0x4b]));
+        assert_eq!(hex("4"), None);
+    }
+}
