@@ -1,32 +1,73 @@
 //! A BERT sentence encoder: text in, unit vectors out.
+//!
+//! candle reads the weights; the forward pass is the project's own, on slices of them. candle's takes up to 2.5 times as
+//! long as onnxruntime's on the same weights: its activation and softmax go number by number, each step allocates, and
+//! texts of different lengths are padded to the longest. Here every step is written for the vectors of the processor at
+//! hand, weights are laid out once as the products read them, and texts share the products without padding.
+//! `docs/performance-encoder.md` has the figures. Results are those of candle's `BertModel` to single precision, which
+//! the tests hold.
 
-use std::cell::OnceCell;
+mod attention;
+mod bert;
+mod matmul;
+mod pointwise;
+mod simd;
+
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use candle_core::{DType, Device, Tensor};
+use bert::{Bert, Scratch};
+use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert::{BertModel, Config};
+use candle_transformers::models::bert::Config;
 use sha2::{Digest, Sha256};
-use tokenizers::{PaddingDirection, PaddingParams, PaddingStrategy, Tokenizer, TruncationParams};
+use simd::Cpu;
+use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::Error;
 
 /// Most tokens of one input that the encoder reads (`max_seq_length` of the published encoder).
 pub const MAX_TOKENS: usize = 256;
-/// Most tokens, padding included, in one forward pass; it bounds memory, not the number of texts.
-const BATCH_TOKENS: usize = 4096;
+/// Tokens from which a forward pass takes no more texts; it bounds memory, not the number of texts.
+const BATCH_TOKENS: usize = 256;
 /// Largest sizes a `config.json` may ask for, so that a damaged file cannot exhaust memory.
 const MAX_HIDDEN: usize = 4096;
 const MAX_LAYERS: usize = 48;
 const MAX_VOCABULARY: usize = 1_000_000;
 
+/// How an encoder runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncoderOptions {
+    /// Threads that share the work of one call, at least 1. With 1, the default, a call keeps to its caller's thread:
+    /// right where several workers call at once, since threads that share a text wait for one another.
+    pub threads: usize,
+}
+
+impl Default for EncoderOptions {
+    fn default() -> Self {
+        Self { threads: 1 }
+    }
+}
+
 /// A BERT encoder with mean pooling over tokens and L2 normalisation.
 ///
 /// `Send + Sync`; one instance serves every thread.
 pub struct Encoder {
-    model: BertModel,
+    model: Bert,
     tokenizer: Tokenizer,
     dimension: usize,
+    /// Memory of earlier calls, one piece for each that ran at the same time.
+    workspaces: Mutex<Vec<Workspace>>,
+}
+
+/// What one call writes to.
+#[derive(Default)]
+struct Workspace {
+    /// Tokens of a batch of texts, one text after another.
+    tokens: Vec<u32>,
+    /// Number of tokens of each.
+    lengths: Vec<usize>,
+    scratch: Scratch,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -54,25 +95,28 @@ pub fn verify_sha256(path: &Path, expected: &str) -> Result<(), Error> {
 }
 
 impl Encoder {
-    /// Loads `config.json`, `tokenizer.json` and `model.safetensors` from a folder.
+    /// Loads `config.json`, `tokenizer.json` and `model.safetensors` from a folder, with the default options.
     ///
     /// # Errors
     /// `MODEL-501` to `MODEL-504`, see [`Error`].
     pub fn load(folder: &Path) -> Result<Self, Error> {
+        Self::load_with(folder, EncoderOptions::default())
+    }
+
+    /// Loads `config.json`, `tokenizer.json` and `model.safetensors` from a folder.
+    ///
+    /// # Errors
+    /// `MODEL-501` to `MODEL-504`, see [`Error`].
+    pub fn load_with(folder: &Path, options: EncoderOptions) -> Result<Self, Error> {
         let config = parse_config(&read(&folder.join("config.json"))?)?;
         let mut tokenizer = Tokenizer::from_bytes(read(&folder.join("tokenizer.json"))?)
             .map_err(|error| Error::Tokenizer { reason: error.to_string() })?;
         let max_length = MAX_TOKENS.min(config.max_position_embeddings);
         // The published file pads everything to 128 tokens; short triage lines would pay for that.
         tokenizer
+            .with_padding(None)
             .with_truncation(Some(TruncationParams { max_length, ..TruncationParams::default() }))
             .map_err(|error| Error::Tokenizer { reason: error.to_string() })?;
-        tokenizer.with_padding(Some(PaddingParams {
-            strategy: PaddingStrategy::BatchLongest,
-            direction: PaddingDirection::Right,
-            pad_id: u32::try_from(config.pad_token_id).unwrap_or(0),
-            ..PaddingParams::default()
-        }));
         if tokenizer.get_vocab_size(true) > config.vocab_size {
             return Err(Error::Tokenizer {
                 reason: "it has more tokens than the encoder's vocab_size".to_owned(),
@@ -81,8 +125,8 @@ impl Encoder {
         let weights = read(&folder.join("model.safetensors"))?;
         let variables = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
             .map_err(Error::Weights)?;
-        let model = BertModel::load(variables, &config).map_err(Error::Weights)?;
-        Ok(Self { model, tokenizer, dimension: config.hidden_size })
+        let model = Bert::load(Cpu::best(), options.threads, &variables, &config).map_err(Error::Weights)?;
+        Ok(Self { model, tokenizer, dimension: config.hidden_size, workspaces: Mutex::default() })
     }
 
     /// Length of every embedding.
@@ -93,70 +137,60 @@ impl Encoder {
 
     /// Unit-length embeddings, one a text, in the order of the texts.
     ///
-    /// Texts are batched with others of their length, so that padding costs little.
+    /// Texts are batched; a text's embedding does not depend on the others.
     ///
     /// # Errors
     /// `MODEL-503` when a text cannot be tokenized, `MODEL-505` when the encoder fails.
     pub fn embed<S: AsRef<str>>(&self, texts: &[S]) -> Result<Vec<Vec<f32>>, Error> {
-        alone();
-        let mut order: Vec<(usize, usize)> =
-            texts.iter().enumerate().map(|(index, text)| (text.as_ref().len(), index)).collect();
-        order.sort_unstable();
-        let mut embeddings = vec![Vec::new(); texts.len()];
-        let mut rest = order.as_slice();
-        while let Some(&(shortest, _)) = rest.first() {
-            let take = rest
-                .iter()
-                .enumerate()
-                .take_while(|(count, (bytes, _))| {
-                    // About three bytes a token is a safe upper estimate for clinical English.
-                    let tokens = (bytes / 3 + 2).min(MAX_TOKENS);
-                    *count == 0 || ((count + 1) * tokens <= BATCH_TOKENS && *bytes <= shortest * 2 + 64)
-                })
-                .count();
-            let (batch, remaining) = rest.split_at(take.max(1));
-            let inputs: Vec<&str> =
-                batch.iter().filter_map(|&(_, index)| texts.get(index).map(AsRef::as_ref)).collect();
-            for (&(_, index), embedding) in batch.iter().zip(self.embed_batch(inputs)?) {
-                if let Some(slot) = embeddings.get_mut(index) {
-                    *slot = embedding;
+        let workspaces = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workspace = workspaces().pop().unwrap_or_default();
+        let embeddings = self.embed_in(texts, &mut workspace);
+        workspaces().push(workspace);
+        embeddings
+    }
+
+    fn embed_in<S: AsRef<str>>(
+        &self,
+        texts: &[S],
+        workspace: &mut Workspace,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let mut embeddings = Vec::with_capacity(texts.len());
+        let Workspace { tokens, lengths, scratch } = workspace;
+        let mut texts = texts.iter().peekable();
+        while texts.peek().is_some() {
+            tokens.clear();
+            lengths.clear();
+            for text in texts.by_ref() {
+                let encoding = self
+                    .tokenizer
+                    .encode_fast(text.as_ref(), true)
+                    .map_err(|error| Error::Tokenizer { reason: error.to_string() })?;
+                tokens.extend_from_slice(encoding.get_ids());
+                lengths.push(encoding.len());
+                if tokens.len() >= BATCH_TOKENS {
+                    break;
                 }
             }
-            rest = remaining;
+            let mut hidden = self.model.forward(tokens, lengths, scratch).map_err(Error::Inference)?;
+            for length in &*lengths {
+                let (rows, rest) = hidden.split_at(length * self.dimension);
+                embeddings.push(self.pool(rows));
+                hidden = rest;
+            }
         }
         Ok(embeddings)
     }
 
-    fn embed_batch(&self, inputs: Vec<&str>) -> Result<Vec<Vec<f32>>, Error> {
-        let encodings = self
-            .tokenizer
-            .encode_batch(inputs, true)
-            .map_err(|error| Error::Tokenizer { reason: error.to_string() })?;
-        let rows = encodings.len();
-        let columns = encodings.first().map_or(0, tokenizers::Encoding::len);
-        let mut ids: Vec<u32> = Vec::with_capacity(rows * columns);
-        let mut mask: Vec<f32> = Vec::with_capacity(rows * columns);
-        for encoding in &encodings {
-            ids.extend_from_slice(encoding.get_ids());
-            mask.extend(encoding.get_attention_mask().iter().map(|&on| on as f32));
+    /// Mean of a text's rows, made unit length.
+    fn pool(&self, rows: &[f32]) -> Vec<f32> {
+        let mut sum = vec![0.0f32; self.dimension];
+        for row in rows.chunks_exact(self.dimension) {
+            sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
-        self.pool(ids, mask, (rows, columns)).map_err(Error::Inference)
-    }
-
-    fn pool(
-        &self,
-        ids: Vec<u32>,
-        mask: Vec<f32>,
-        shape: (usize, usize),
-    ) -> Result<Vec<Vec<f32>>, candle_core::Error> {
-        let ids = Tensor::from_vec(ids, shape, &Device::Cpu)?;
-        let mask = Tensor::from_vec(mask, shape, &Device::Cpu)?;
-        let hidden = self.model.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
-        let mask = mask.unsqueeze(2)?;
-        let sum = hidden.broadcast_mul(&mask)?.sum(1)?;
-        let mean = sum.broadcast_div(&mask.sum(1)?)?;
-        let norm = mean.sqr()?.sum_keepdim(1)?.sqrt()?.clamp(1e-12f32, f32::MAX)?;
-        mean.broadcast_div(&norm)?.to_vec2()
+        // The mean is a multiple of the sum, so both have the same direction.
+        let norm = sum.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-12);
+        sum.iter_mut().for_each(|value| *value /= norm);
+        sum
     }
 
     /// Number of tokens of a text, special tokens included, before truncation to [`MAX_TOKENS`].
@@ -200,22 +234,6 @@ fn parse_config(bytes: &[u8]) -> Result<Config, Error> {
         return Err(unsupported("max_position_embeddings must be at least 8"));
     }
     Ok(config)
-}
-
-thread_local! {
-    static ALONE: OnceCell<Option<rayon::ThreadPool>> = const { OnceCell::new() };
-}
-
-/// Makes the calling thread a pool of its own, so that the work of one text is not split among threads.
-///
-/// Callers run in parallel themselves, one text a worker. Split below that, the threads wait for one another: on two
-/// cores under load, 40 documents took 28 s of wall clock and 2.5 s of processor time on the shared pool, 9 s and
-/// 1.3 s this way.
-fn alone() {
-    ALONE.with(|pool| {
-        // A thread that belongs to a pool already keeps it.
-        pool.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().ok());
-    });
 }
 
 /// Cosine of two unit vectors; zero when their lengths differ.
