@@ -9,6 +9,8 @@ mod tape;
 
 pub(crate) use position::Positions;
 pub(crate) use reader::{Fault, read};
+#[cfg(test)]
+pub(crate) use tape::work;
 pub(crate) use tape::{Kind, Tape, Value};
 
 /// Largest text read, in bytes.

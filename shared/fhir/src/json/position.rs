@@ -5,27 +5,30 @@ pub(crate) struct Positions<'t> {
     text: &'t [u8],
     at: usize,
     line: u32,
-    line_start: usize,
+    /// Characters of the line before `at`.
+    characters: usize,
 }
 
 impl<'t> Positions<'t> {
     pub(crate) fn new(text: &'t [u8]) -> Self {
-        Self { text, at: 0, line: 1, line_start: 0 }
+        Self { text, at: 0, line: 1, characters: 0 }
     }
 
     /// The line, and the column in Unicode scalar values, of an offset not before the last one asked for.
     pub(crate) fn locate(&mut self, offset: usize) -> (u32, u32) {
         let offset = offset.min(self.text.len());
-        let passed = self.text.get(self.at..offset).unwrap_or(&[]);
-        for newline in memchr::memchr_iter(b'\n', passed) {
-            self.line = self.line.saturating_add(1);
-            self.line_start = self.at + newline + 1;
+        let mut passed = self.text.get(self.at..offset).unwrap_or(&[]);
+        let newlines = memchr::memchr_iter(b'\n', passed).count();
+        if newlines > 0 {
+            self.line = self.line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
+            let start = memchr::memrchr(b'\n', passed).map_or(0, |last| last + 1);
+            passed = passed.get(start..).unwrap_or(&[]);
+            self.characters = 0;
         }
         self.at = self.at.max(offset);
-        let line = self.text.get(self.line_start..offset).unwrap_or(&[]);
         // Continuation bytes of UTF-8 do not start a character.
-        let characters = line.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
-        (self.line, u32::try_from(characters).unwrap_or(u32::MAX).saturating_add(1))
+        self.characters += passed.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+        (self.line, u32::try_from(self.characters).unwrap_or(u32::MAX).saturating_add(1))
     }
 }
 

@@ -114,6 +114,8 @@ impl<'t> Value<'t> {
             if at >= end {
                 return None;
             }
+            #[cfg(test)]
+            work::step();
             let key = tape.value(at)?;
             let value = tape.value(at + 1)?;
             at = value.node.next;
@@ -128,6 +130,8 @@ impl<'t> Value<'t> {
             if at >= end {
                 return None;
             }
+            #[cfg(test)]
+            work::step();
             let value = tape.value(at)?;
             at = value.node.next;
             Some(value)
@@ -158,7 +162,7 @@ impl<'t> Value<'t> {
     /// Whether the decoded text is this one.
     fn is_named(self, name: &str) -> bool {
         if self.node.escaped {
-            return self.text() == name;
+            return means(self.raw(), name);
         }
         let (start, end) = (self.node.start as usize, self.node.end as usize);
         end - start == name.len() && self.tape.text.as_bytes().get(start..end) == Some(name.as_bytes())
@@ -179,28 +183,43 @@ impl<'t> Value<'t> {
 fn decode(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(rest.get(..at).unwrap_or(""));
-        rest = rest.get(at + 1..).unwrap_or("");
-        let mut characters = rest.chars();
-        let Some(escape) = characters.next() else { break };
-        rest = characters.as_str();
-        match escape {
-            'b' => out.push('\u{8}'),
-            'f' => out.push('\u{C}'),
-            'n' => out.push('\n'),
-            'r' => out.push('\r'),
-            't' => out.push('\t'),
-            'u' => {
-                let (scalar, left) = scalar(rest);
-                out.push(scalar);
-                rest = left;
-            }
-            other => out.push(other),
-        }
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        out.push_str(plain);
+        let Some((character, left)) = unescape(escape) else { return out };
+        out.push(character);
+        rest = left;
     }
     out.push_str(rest);
     out
+}
+
+/// Whether a text with escapes is another one when they are replaced.
+fn means(raw: &str, text: &str) -> bool {
+    let (mut rest, mut text) = (raw, text);
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        let Some((character, left)) = unescape(escape) else { return false };
+        let Some(after) = text.strip_prefix(plain).and_then(|after| after.strip_prefix(character)) else {
+            return false;
+        };
+        (rest, text) = (left, after);
+    }
+    rest == text
+}
+
+/// The character of an escape, given without its backslash, and what follows.
+fn unescape(escape: &str) -> Option<(char, &str)> {
+    let mut characters = escape.chars();
+    let first = characters.next()?;
+    let rest = characters.as_str();
+    Some(match first {
+        'b' => ('\u{8}', rest),
+        'f' => ('\u{C}', rest),
+        'n' => ('\n', rest),
+        'r' => ('\r', rest),
+        't' => ('\t', rest),
+        'u' => scalar(rest),
+        other => (other, rest),
+    })
 }
 
 fn scalar(rest: &str) -> (char, &str) {
@@ -217,5 +236,24 @@ fn scalar(rest: &str) -> (char, &str) {
             (char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER), rest.get(6..).unwrap_or(""))
         }
         None => (char::REPLACEMENT_CHARACTER, rest),
+    }
+}
+
+/// How often a test went from one node to the next: the work of a validation, whatever the machine.
+#[cfg(test)]
+pub(crate) mod work {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STEPS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn step() {
+        STEPS.set(STEPS.get() + 1);
+    }
+
+    /// The steps since the last call, on this thread.
+    pub(crate) fn take() -> usize {
+        STEPS.take()
     }
 }

@@ -109,9 +109,11 @@ fn is_simple_unit(text: &str) -> bool {
     let stem = text.trim_end_matches(|digit: char| digit.is_ascii_digit());
     // A sign belongs to an exponent only.
     let stem = if stem.len() < text.len() { stem.strip_suffix(['+', '-']).unwrap_or(stem) } else { stem };
-    is_metric(stem)
-        || is_plain(stem)
-        || PREFIXES.iter().filter_map(|prefix| stem.strip_prefix(prefix)).any(is_metric)
+    // The longest atom has 15 characters: a long text is not hashed for each prefix.
+    stem.len() <= 20
+        && (is_metric(stem)
+            || is_plain(stem)
+            || PREFIXES.iter().filter_map(|prefix| stem.strip_prefix(prefix)).any(is_metric))
 }
 
 fn is_metric(name: &str) -> bool {

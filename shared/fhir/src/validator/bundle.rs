@@ -48,7 +48,13 @@ impl<'t> BundleIndex<'t> {
 }
 
 impl<'w> Walk<'w> {
-    pub(super) fn bundle(&mut self, bundle: Value<'w>, index: &BundleIndex<'w>, path: &Path<'_>) {
+    pub(super) fn bundle(
+        &mut self,
+        bundle: Value<'w>,
+        index: &BundleIndex<'w>,
+        outermost: bool,
+        path: &Path<'_>,
+    ) {
         self.links(bundle, index, path);
         let entries = path.member("entry");
         let history = index.is("history");
@@ -94,7 +100,8 @@ impl<'w> Walk<'w> {
             }
             self.full_url(full_url, resource, &path.member("fullUrl"));
         }
-        if index.is("document") || index.is("message") {
+        // A Bundle in a Bundle is content: looking through each again would take time by its depth.
+        if outermost && (index.is("document") || index.is("message")) {
             self.reachable(bundle, index, path);
         }
     }

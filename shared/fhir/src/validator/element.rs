@@ -75,7 +75,9 @@ impl<'w> Walk<'w> {
             self.element(typed, held, sibling, path, scope);
         }
         self.slots.truncate(base);
-        self.invariants(&kind.invariants, value, path, scope);
+        if !self.is_over() {
+            self.invariants(&kind.invariants, value, path, scope);
+        }
     }
 
     /// Puts each member into the slot of its element; says whether there is more than an id.
@@ -287,7 +289,9 @@ impl<'w> Walk<'w> {
             self.inner_resource(typed, value, path, scope);
             return;
         }
+        self.within.push((typed.owner, typed.element));
         self.object(value, typed.kind, path, scope);
+        self.within.pop();
         if value.kind() != Kind::Object {
             return;
         }

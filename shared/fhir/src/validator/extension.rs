@@ -2,7 +2,7 @@
 
 use super::element::Typed;
 use super::{Path, Scope, Walk, suggest};
-use crate::definitions::{Element, ExtensionDefinition, NativeType, Strength, Type, TypeKind};
+use crate::definitions::{ExtensionDefinition, NativeType, Strength, TypeKind};
 use crate::json::Value;
 use crate::primitive::is_absolute;
 use crate::{ErrorCode, IssueType, Severity};
@@ -190,51 +190,31 @@ impl<'w> Walk<'w> {
             "Resource" => is_resource,
             "DomainResource" => is_resource && owner.field_at("contained").is_some(),
             "BackboneElement" => owner.kind() == TypeKind::Backbone,
+            "Quantity" => owner.native == NativeType::Quantity,
             name => name == owner.name(),
         };
         if contexts.is_empty() || contexts.iter().any(general) {
             return true;
         }
-        self.is_named(contexts, path, scope)
+        // By the path in the data type or group, or by the type, of the element around the extension.
+        let around = self.within.last().is_some_and(|(owner, element)| {
+            contexts.iter().any(|context| {
+                let rest = context.strip_prefix(owner.name()).and_then(|rest| rest.strip_prefix('.'));
+                rest.is_some_and(|rest| rest == element.name() || rest == element.path_name())
+            })
+        });
+        around || self.is_named(contexts, path, scope)
     }
 
-    /// Whether a context names the element around an extension: by its path in the resource, by its path in the data type
-    /// it belongs to, or by its type. An element of several types is called by all of them.
+    /// Whether a context is the path of the element around an extension, in its resource.
     fn is_named(&self, contexts: &[&str], path: &Path<'_>, scope: &Scope<'_, 'w>) -> bool {
-        let named = |name: &str| self.definitions.type_named(name);
-        let innermost = scope.resource.get_text("resourceType").unwrap_or_default();
         let mut names = path.names();
         names.pop();
-        let Some((root, rest)) = names.split_first() else { return false };
-        let mut owners: Vec<&Type> = named(root).into_iter().collect();
-        // Where the path of the innermost resource starts.
-        let mut start = 0;
-        let mut elements: Vec<(&Type, &Element)> = Vec::new();
-        for (depth, name) in rest.iter().enumerate() {
-            elements.clear();
-            for owner in owners.drain(..) {
-                let found = owner.elements.iter().filter(|element| element.path_name() == *name);
-                elements.extend(found.map(|element| (owner, element)));
-            }
-            for element_type in elements.iter().flat_map(|(_, element)| element.types()) {
-                if element_type.name() == "Resource" {
-                    start = depth + 1;
-                    owners.extend(
-                        [&*innermost, "DomainResource", "Bundle", "Parameters"].into_iter().filter_map(named),
-                    );
-                } else {
-                    owners.push(self.definitions.typed(element_type.id));
-                }
-            }
-        }
-        let full = || [&*innermost].into_iter().chain(names.iter().skip(start + 1).copied());
-        contexts.iter().any(|context| {
-            context.split('.').eq(full())
-                || elements.iter().any(|(owner, element)| {
-                    let of_owner = context.strip_prefix(owner.name()).and_then(|rest| rest.strip_prefix('.'));
-                    of_owner.is_some_and(|rest| rest == element.name() || rest == element.path_name())
-                        || element.types().iter().any(|kind| kind.name() == *context)
-                })
+        let root = scope.resource.get_text("resourceType").unwrap_or_default();
+        contexts.iter().filter_map(|context| context.strip_prefix(&*root)).any(|rest| {
+            let depth = rest.matches('.').count();
+            let tail = names.get(names.len().saturating_sub(depth)..).unwrap_or(&[]);
+            rest.starts_with('.') && rest.split('.').skip(1).eq(tail.iter().copied())
         })
     }
 }

@@ -14,8 +14,10 @@ mod questionnaire;
 mod reference;
 mod resource;
 mod suggest;
+#[cfg(test)]
+mod work;
 
-use crate::definitions::{Definitions, Invariant};
+use crate::definitions::{Definitions, Element, Invariant, Type};
 use crate::fhirpath::Temporal;
 use crate::invariant::{self, Focus};
 use crate::json::{self, Positions, Tape, Value};
@@ -174,6 +176,8 @@ pub(crate) struct Walk<'w> {
     warnings: usize,
     /// One slot for each element of each object being walked, innermost last.
     slots: Vec<element::Slot>,
+    /// The elements that led to the object being walked, innermost last, each with the type it belongs to.
+    within: Vec<(&'w Type, &'w Element)>,
     /// The ids of elements seen in the resource being walked and those around it: places on the tape.
     ids: Vec<u32>,
     library: Library<'w>,
@@ -193,6 +197,7 @@ impl<'w> Walk<'w> {
             errors: 0,
             warnings: 0,
             slots: Vec::new(),
+            within: Vec::new(),
             ids: Vec::new(),
             library,
             demanded: demand.profiles,

@@ -42,7 +42,9 @@ impl<'w> Walk<'w> {
         scope: &Scope<'_, 'w>,
     ) {
         if let Some(sibling) = sibling {
+            self.within.push((typed.owner, typed.element));
             self.object(sibling, typed.kind, path, scope);
+            self.within.pop();
             if value.is_none() && sibling.get("id").is_some() && sibling.get("extension").is_none() {
                 self.broken(
                     sibling,

@@ -26,7 +26,9 @@ impl<'w> Walk<'w> {
         scope: &Scope<'_, 'w>,
     ) {
         let place = if typed.element.name() == "contained" { Place::Contained } else { Place::Embedded };
+        self.within.push((typed.owner, typed.element));
         self.resource(value, Some(path), Some(scope), place);
+        self.within.pop();
     }
 
     /// Walks a resource by its own resourceType.
@@ -91,7 +93,8 @@ impl<'w> Walk<'w> {
             self.contained(value, path, place);
         }
         if let Some(index) = &index {
-            self.bundle(value, index, path);
+            let outermost = outer.is_none_or(|outer| outer.bundle.is_none());
+            self.bundle(value, index, outermost, path);
         }
         self.profiles(value, kind, path, &scope, place);
     }
