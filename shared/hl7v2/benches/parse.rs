@@ -20,7 +20,9 @@ fn six_fields(message: &Message<'_>) -> usize {
 fn parse(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("oru_r01");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("parse", |b| b.iter(|| Message::parse(black_box(ORU_R01)).map(|m| m.segment_count())));
+    group.bench_function("parse", |b| {
+        b.iter(|| Message::parse(black_box(ORU_R01)).map(|m| m.segment_count()))
+    });
     group.bench_function("parse and read six fields", |b| {
         b.iter(|| Message::parse(black_box(ORU_R01)).map(|m| six_fields(&m)));
     });

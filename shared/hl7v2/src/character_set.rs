@@ -70,11 +70,6 @@ impl CharacterSet {
         }
     }
 
-    /// Whether bytes below U+0020 can be part of the encoding itself.
-    pub(crate) fn uses_escape_sequences(&self) -> bool {
-        self.0 == Kind::Iso2022
-    }
-
     /// Whether bytes in it can be read.
     pub(crate) fn is_supported(&self) -> bool {
         self.0 != Kind::Unsupported

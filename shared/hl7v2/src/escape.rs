@@ -32,7 +32,13 @@ pub(crate) fn decode<'t>(
             None => Cow::Borrowed(text),
         };
     };
-    if memchr2(escape, 0x0C, text.as_bytes()).is_none() {
+    let bytes = text.as_bytes();
+    let plain = if bytes.len() < 32 {
+        !bytes.iter().any(|b| *b == escape || *b == 0x0C)
+    } else {
+        memchr2(escape, 0x0C, bytes).is_none()
+    };
+    if plain {
         return Cow::Borrowed(text);
     }
     let mut decoder =

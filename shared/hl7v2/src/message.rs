@@ -8,7 +8,7 @@ use memchr::memchr2;
 use crate::character_set::Decoded;
 use crate::error::is_leading_noise;
 use crate::structure::structure_of;
-use crate::tape::{Content, Fault, Tape, end_of_content};
+use crate::tape::{Fault, Tape};
 use crate::{CharacterSet, Delimiters, Error, ErrorCode, Path, PathError, Segment};
 
 /// Bounds on what is accepted.
@@ -82,7 +82,6 @@ impl<'a> Message<'a> {
         let header = header(&bytes[start..], start)?;
         let delimiters = Delimiters::read(header, start)?;
         let character_set = CharacterSet::of_header(header, &delimiters);
-        refuse_control_characters(bytes, start, delimiters.field, character_set.uses_escape_sequences())?;
         let undecodable = if character_set.is_supported() {
             ErrorCode::CharacterSetMismatch
         } else {
@@ -119,7 +118,6 @@ impl<'a> Message<'a> {
         let delimiters = header(&text.as_bytes()[start..], start)
             .and_then(|header| Delimiters::read(header, start))
             .map_err(in_source)?;
-        refuse_control_characters(text.as_bytes(), start, delimiters.field, false).map_err(in_source)?;
         let source = Source { base: mark, lines: vec![(0, 0)] };
         Self::read(bytes, Cow::Owned(text), source, start, delimiters, character_set, limits)
     }
@@ -143,14 +141,12 @@ impl<'a> Message<'a> {
         Ok(message)
     }
 
-    /// The error for a line that cannot stand where it stands.
+    /// The error for a line or byte that cannot stand where it stands.
     fn misplaced(&self, fault: Fault, start: usize) -> Error {
-        let lines = Content::of(self.text.as_bytes(), start, self.delimiters.field).lines(start);
-        Error {
-            segment: (fault.code == ErrorCode::HeaderRepeated).then(|| "MSH".to_owned()),
-            segment_index: Some(lines.take_while(|(line, _)| *line < fault.at).count()),
-            ..Error::new(fault.code, self.source_offset(fault.at))
-        }
+        let text = self.text.as_bytes();
+        let error = Error::located(fault.code, text, start, self.delimiters.field, fault.at);
+        let segment = error.segment.filter(|_| fault.code != ErrorCode::SegmentNameInvalid);
+        Error { segment, offset: self.source_offset(fault.at), ..error }
     }
 
     fn check_header(&self) -> Result<(), Error> {
@@ -333,26 +329,4 @@ fn header(bytes: &[u8], offset: usize) -> Result<&[u8], Error> {
         ErrorCode::HeaderMissing
     };
     Err(Error::new(code, offset))
-}
-
-/// Tab, form feed, `\r` and `\n` may occur; frame bytes may surround the message.
-fn refuse_control_characters(bytes: &[u8], start: usize, separator: u8, escapes: bool) -> Result<(), Error> {
-    let refused = |b: u8| {
-        (b < 0x20 || b == 0x7F) && !matches!(b, b'\t' | b'\n' | 0x0C | b'\r') && !(escapes && b == 0x1B)
-    };
-    let end = end_of_content(bytes, start);
-    let Some(inside) = bytes.get(start..end) else { return Ok(()) };
-    // The first pass has no branches, so that the compiler makes it a vector loop.
-    for (index, chunk) in inside.chunks(4096).enumerate() {
-        let suspect = chunk.iter().fold(0_u8, |found, b| {
-            found | u8::from(*b < 0x20) & u8::from(*b != b'\r') & u8::from(*b != b'\n') | u8::from(*b == 0x7F)
-        });
-        if suspect != 0
-            && let Some(at) = chunk.iter().position(|b| refused(*b))
-        {
-            let offset = start + index * 4096 + at;
-            return Err(Error::located(ErrorCode::ControlCharacter, bytes, start, separator, offset));
-        }
-    }
-    Ok(())
 }

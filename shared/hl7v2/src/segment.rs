@@ -192,18 +192,24 @@ fn decode<'s>(message: &'s Message<'s>, text: &'s str, literal: bool) -> Cow<'s,
     }
 }
 
+/// Where `byte` first stands in `text`. Most values are shorter than it takes to start a vector search.
+fn find(byte: u8, text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    if bytes.len() < 32 { bytes.iter().position(|b| *b == byte) } else { memchr(byte, bytes) }
+}
+
 /// Part `n`, from 1, of `text`; empty where there is none.
 fn part(text: &str, separator: Option<u8>, n: usize) -> &str {
     let Some(separator) = separator else { return if n == 1 { text } else { "" } };
     let Some(skip) = n.checked_sub(1) else { return "" };
     let mut rest = text;
     for _ in 0..skip {
-        match memchr(separator, rest.as_bytes()) {
+        match find(separator, rest) {
             Some(at) => rest = rest.get(at + 1..).unwrap_or_default(),
             None => return "",
         }
     }
-    let end = memchr(separator, rest.as_bytes()).unwrap_or(rest.len());
+    let end = find(separator, rest).unwrap_or(rest.len());
     rest.get(..end).unwrap_or_default()
 }
 
@@ -219,7 +225,7 @@ fn parts(text: &str, separator: Option<u8>) -> impl Iterator<Item = &str> + use<
     let mut rest = (!text.is_empty()).then_some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        match separator.and_then(|separator| memchr(separator, text.as_bytes())) {
+        match separator.and_then(|separator| find(separator, text)) {
             Some(at) => {
                 rest = text.get(at + 1..);
                 text.get(..at)

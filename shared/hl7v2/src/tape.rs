@@ -22,7 +22,7 @@ pub(crate) struct SegmentSpan {
     pub(crate) fields: u32,
 }
 
-/// What is wrong with the line that starts at `at`.
+/// What is wrong with the line or the byte at `at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) code: ErrorCode,
@@ -33,7 +33,7 @@ impl Tape {
     /// Reads `bytes` from `start` on.
     ///
     /// # Errors
-    /// A line that is no segment, a second header, or more than `limit` segments.
+    /// The first control character, line that is no segment, second header, or segment over `limit`.
     pub(crate) fn read(bytes: &[u8], start: usize, separator: u8, limit: usize) -> Result<Self, Fault> {
         let content = Content::of(bytes, start, separator);
         let bytes = content.bytes;
@@ -43,22 +43,24 @@ impl Tape {
             Self { segments: Vec::with_capacity(16), fields: Vec::with_capacity(expected / 6 + 16) };
         let mut line = start;
         let mut first_field = 0;
-        let splat = u64::from(separator) * ONES;
         let (blocks, tail) = bytes.get(start..).unwrap_or_default().as_chunks::<64>();
         let mut last = [b' '; 64];
         last[..tail.len()].copy_from_slice(tail);
         for (index, block) in blocks.iter().chain([&last]).enumerate() {
-            let mut marks = marks(block, splat);
+            let mut marks = marks(block, separator);
             while marks != 0 {
                 let place = marks.trailing_zeros() as usize;
                 marks &= marks - 1;
                 let at = start + index * 64 + place;
-                if block[place] == separator {
-                    tape.fields.push(offset32(at + 1));
-                } else if content.ends_segment(line, at) {
-                    tape.close(bytes, line, at, first_field, separator, limit)?;
-                    line = at + 1;
-                    first_field = tape.fields.len();
+                match block[place] {
+                    byte if byte == separator => tape.fields.push(offset32(at + 1)),
+                    b'\r' | b'\n' if content.ends_segment(line, at) => {
+                        tape.close(bytes, line, at, first_field, separator, limit)?;
+                        line = at + 1;
+                        first_field = tape.fields.len();
+                    }
+                    b'\r' | b'\n' | b'\t' | 0x0C => {}
+                    _ => return Err(Fault { code: ErrorCode::ControlCharacter, at }),
                 }
             }
         }
@@ -105,24 +107,18 @@ impl Tape {
     }
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x80 * ONES;
-
-/// A bit for each byte of `block` that is the separator, which fills `splat`, or below U+0020. Eight bytes at a
-/// time: at every field or two a search for the next separator would begin anew.
-fn marks(block: &[u8; 64], splat: u64) -> u64 {
-    let mut found = 0;
-    for (index, word) in block.as_chunks::<8>().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let other = word ^ splat;
-        // The high bit of a byte of `visible` and `different` says so; no carry leaves its byte.
-        let visible = ((word | HIGH) - 0x20 * ONES) | word;
-        let different = ((other & !HIGH) + 0x7F * ONES) | other;
-        let bits = (!(visible & different) & HIGH) >> 7;
-        // Gathers the lowest bit of each byte in the highest byte.
-        found |= (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (index * 8);
-    }
-    found
+/// A bit for each byte of `block` that is the separator or a control character. Without a branch for each byte, so
+/// that the compiler makes a vector loop of it; with a search for every next separator, starting the searches was
+/// most of the work.
+fn marks(block: &[u8; 64], separator: u8) -> u64 {
+    let found =
+        block.map(|byte| u8::from(byte == separator) | u8::from(byte < 0x20) | u8::from(byte == 0x7F));
+    let words = found.as_chunks::<8>().0.iter().enumerate();
+    // The product gathers the lowest bit of each byte in the highest byte.
+    words.fold(0, |marks, (index, word)| {
+        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        marks | bits << (index * 8)
+    })
 }
 
 /// The bytes up to the last segment's end, and what ends a segment in them.
@@ -184,7 +180,7 @@ impl<'b> Content<'b> {
 }
 
 /// What is after it: line ends, the end of a frame, and the NUL and SUB (Ctrl-Z) that pad old files.
-pub(crate) fn end_of_content(bytes: &[u8], start: usize) -> usize {
+fn end_of_content(bytes: &[u8], start: usize) -> usize {
     let padding = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0x1C | 0x00 | 0x1A);
     bytes.iter().rposition(|byte| !padding(byte)).map_or(start, |at| (at + 1).max(start))
 }
@@ -257,17 +253,16 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_the_separator_and_what_is_below_a_space() {
-        let splat = u64::from(b'|') * ONES;
+    fn marks_are_the_separator_and_control_characters() {
         for byte in 0..=u8::MAX {
             for place in [0, 7, 8, 63] {
                 let mut block = [b'x'; 64];
                 block[place] = byte;
-                let expected = u64::from(byte == b'|' || byte < 0x20) << place;
-                assert_eq!(marks(&block, splat), expected, "{byte:#x} at {place}");
+                let expected = u64::from(byte == b'|' || byte.is_ascii_control()) << place;
+                assert_eq!(marks(&block, b'|'), expected, "{byte:#x} at {place}");
             }
         }
-        assert_eq!(marks(&[0; 64], splat), u64::MAX);
-        assert_eq!(marks(&[0xFF; 64], splat), 0);
+        assert_eq!(marks(&[0; 64], b'|'), u64::MAX);
+        assert_eq!(marks(&[0xFF; 64], b'|'), 0);
     }
 }
