@@ -171,6 +171,30 @@ fn validate_answers_with_a_line_a_file() {
 }
 
 #[test]
+fn validate_takes_profiles_and_packages() {
+    let definition = json!({
+        "resourceType": "StructureDefinition", "url": "http://example.org/named", "name": "Named", "status": "active",
+        "fhirVersion": "4.0.1", "kind": "resource", "abstract": false, "type": "Patient", "derivation": "constraint",
+        "snapshot": {"element": [
+            {"id": "Patient", "path": "Patient", "min": 0, "max": "*"},
+            {"id": "Patient.name", "path": "Patient.name", "min": 1, "max": "*", "type": [{"code": "HumanName"}]}
+        ]}
+    });
+    let files = Files::new(&[("package.json", &definition.to_string())]);
+    let package = files.path("package.json").replace("/package.json", "");
+    let patient = r#"{"resourceType":"Patient","active":true}"#;
+    let ran =
+        pure(&["validate", "--package-folder", &package, "--profile", "http://example.org/named"], patient);
+    let issue = &ran.lines()[0]["outcome"]["issue"][0];
+    assert_eq!(
+        (ran.code, issue["details"]["text"].as_str()),
+        (1, Some("name is required by the profile 'Named'."))
+    );
+    let core = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient";
+    assert_eq!(pure(&["validate", "--profile", core], patient).code, 1);
+}
+
+#[test]
 fn redact_takes_a_note() {
     let ran = pure(&["redact", "--from", "text"], NOTE);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
@@ -307,6 +331,8 @@ fn wrong_usage_ends_with_64() {
         &["convert", "/nonexistent/file"],
         &["convert", "--zone", "Nowhere", &note],
         &["validate", "--strict"],
+        &["validate", "--profile", "http://example.org/none"],
+        &["validate", "--package-folder", "/nonexistent"],
         &["redact", &note],
         &["redact", "--from", "hl7", "--ndjson"],
         &["classify", "--from", "fhir", "--ndjson"],

@@ -50,17 +50,19 @@ impl<'t> Node<'t> {
     ) {
         let object = if self.is_primitive() { self.sibling } else { self.value };
         let Some(object) = object.filter(|object| object.kind() == Kind::Object) else { return };
+        // Most objects have no `_name`, so it is not looked for at each name.
+        let has_siblings = object.members().any(|(key, _)| key.raw().starts_with('_'));
+        let sibling_of = |name: &str, kind: &Type| {
+            let found = |(key, _): &(Value<'t>, Value<'t>)| key.text().strip_prefix('_') == Some(name);
+            let sibling = (has_siblings && kind.primitive.is_some()).then(|| object.members().find(found));
+            sibling.flatten().map(|(_, sibling)| sibling)
+        };
         if let Some(wanted) = wanted
             && let Some(at) = self.kind.field(wanted)
             && !at.element.is_choice()
         {
-            let sibling = if definitions.typed(at.element_type.id).primitive.is_some() {
-                object.members().find(|(key, _)| key.text().strip_prefix('_') == Some(wanted))
-            } else {
-                None
-            };
-            let value = object.get(wanted);
-            self.values(definitions, at, value, sibling.map(|(_, sibling)| sibling), each);
+            let sibling = sibling_of(wanted, definitions.typed(at.element_type.id));
+            self.values(definitions, at, object.get(wanted), sibling, each);
             return;
         }
         for (key, member) in object.members() {
@@ -71,12 +73,8 @@ impl<'t> Node<'t> {
                 continue;
             }
             if !is_sibling {
-                let sibling = if definitions.typed(at.element_type.id).primitive.is_some() {
-                    object.members().find(|(key, _)| key.text().strip_prefix('_') == Some(stem))
-                } else {
-                    None
-                };
-                self.values(definitions, at, Some(member), sibling.map(|(_, sibling)| sibling), each);
+                let sibling = sibling_of(stem, definitions.typed(at.element_type.id));
+                self.values(definitions, at, Some(member), sibling, each);
             } else if object.get(stem).is_none() {
                 self.values(definitions, at, None, Some(member), each);
             }

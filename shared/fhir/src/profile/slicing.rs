@@ -7,7 +7,7 @@ use super::{Found, compile::unversioned};
 use crate::definitions::{NativeType, Strength};
 use crate::fhirpath::{Child, Node, Stop};
 use crate::validator::{Path, Scope};
-use crate::{ErrorCode, IssueType};
+use crate::{ErrorCode, IssueType, Severity};
 
 /// Name of the slice for what is in no other.
 const DEFAULT: &str = "@default";
@@ -33,6 +33,19 @@ impl<'w> Check<'_, 'w> {
         let Some(slicing) = &rule.slicing else { return Ok(()) };
         // Without a discriminator it is only documented which values belong where.
         if slicing.discriminators.is_empty() && slicing.openness == Openness::Open {
+            return Ok(());
+        }
+        if !rule.slices.iter().all(|slice| self.is_distinct(slice, &slicing.discriminators)) {
+            if let Some(first) = items.first() {
+                let message = format!(
+                    "{} was not checked in full: what the profile '{}' tells its values apart by is not known here.",
+                    rule.name,
+                    self.title()
+                );
+                let at = path.member(&rule.name);
+                let (severity, code) = (Severity::Warning, IssueType::NotSupported);
+                self.report(severity, first.node.at(), &at, code, ErrorCode::UnknownProfile, message);
+            }
             return Ok(());
         }
         let mut sorted: Vec<Vec<Child<'w>>> = vec![Vec::new(); rule.slices.len()];
@@ -79,6 +92,27 @@ impl<'w> Check<'_, 'w> {
             self.element(&slice.rule, Some(named), items, parent, path, scope)?;
         }
         Ok(())
+    }
+
+    /// Whether the rules of a slice say enough to tell its values from others.
+    fn is_distinct(&self, slice: &'w Slice, discriminators: &'w [Discriminator]) -> bool {
+        &*slice.name == DEFAULT
+            || discriminators.iter().all(|discriminator| {
+                let steps = discriminator.path.iter();
+                match steps.fold(Place::Rule(&slice.rule), |place, step| self.below(place, step)) {
+                    Place::Url(_) => true,
+                    Place::Nothing => false,
+                    Place::Rule(rule) => match discriminator.kind {
+                        DiscriminatorKind::Exists => true,
+                        DiscriminatorKind::Value => distinguishes(rule),
+                        DiscriminatorKind::Type => !rule.types.is_empty(),
+                        DiscriminatorKind::Profile => rule
+                            .types
+                            .iter()
+                            .any(|given| !given.profiles.is_empty() || !given.targets.is_empty()),
+                    },
+                }
+            })
     }
 
     /// The place of the first slice that a value belongs to.
@@ -140,7 +174,7 @@ impl<'w> Check<'_, 'w> {
                 let is_url = |node: &Node<'w>| node.value.is_some_and(|value| value.text() == url);
                 return Ok(nodes.iter().any(is_url));
             }
-            Place::Nothing => return Ok(discriminator.kind == DiscriminatorKind::Exists && !nodes.is_empty()),
+            Place::Nothing => return Ok(false),
         };
         match discriminator.kind {
             DiscriminatorKind::Exists => Ok(nodes.is_empty() == (rule.max == Some(0))),

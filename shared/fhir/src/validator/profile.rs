@@ -128,6 +128,9 @@ impl<'w> Walk<'w> {
         path: &Path<'_>,
         scope: &Scope<'_, 'w>,
     ) {
+        if self.is_over() {
+            return;
+        }
         if self.session.budget.is_spent() {
             self.unfinished(node, path);
             return;
