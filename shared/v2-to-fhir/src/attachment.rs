@@ -3,29 +3,42 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::document::extract;
 use crate::engine::{Scope, bit};
 use crate::primitive;
-use crate::value::{Map, Value, json};
+use crate::value::{Map, Text, Value, json};
 
 const ALTERNATE_CODES: &str = "http://hl7.org/fhir/StructureDefinition/alternate-codes";
 
-/// ED or RP to Attachment. A pointer has its address first, data its encoding fourth and its content fifth.
+/// What an ED holds, and its MIME type. Data has its encoding fourth and its content fifth.
+fn content(scope: Scope<'_>) -> Option<(Vec<u8>, String)> {
+    let text = |n: usize| primitive::string(&scope.child(n).text());
+    let data = scope.child(5).full_text();
+    let bytes = match text(4)?.to_ascii_lowercase().as_str() {
+        "base64" => STANDARD.decode(primitive::base64(&data)?).ok(),
+        "hex" => hex(&data),
+        "a" => primitive::string(&data).map(|text| text.as_bytes().to_vec()),
+        _ => None,
+    }?;
+    Some((bytes, content_type(text(2).as_deref(), text(3).as_deref())))
+}
+
+/// The text of an embedded document, for people to read.
+pub(crate) fn text(scope: Scope<'_>) -> Option<Text> {
+    let (bytes, kind) = content(scope)?;
+    extract::text(&kind, &bytes).as_deref().and_then(primitive::string)
+}
+
+/// ED or RP to Attachment. A pointer has its address first.
 pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map> {
     let text = |n: usize| primitive::string(&scope.child(n).text());
-    let (kind, subtype) = (text(2), text(3));
     let mut body = Map::new();
-    let data = match text(4).as_deref() {
-        Some("Base64" | "base64" | "BASE64") => primitive::base64(&scope.child(5).full_text()),
-        Some("Hex" | "hex" | "HEX") => hex(&scope.child(5).full_text()).map(|bytes| STANDARD.encode(bytes)),
-        Some("A" | "a") => primitive::string(&scope.child(5).full_text()).map(|text| STANDARD.encode(text)),
-        _ => None,
-    };
-    if let Some(data) = data {
+    if let Some((bytes, content_type)) = content(scope) {
         *used |= bit(2) | bit(3) | bit(4) | bit(5);
-        body.insert("contentType", Value::from(content_type(kind.as_deref(), subtype.as_deref())));
-        body.insert("data", Value::from(data));
+        body.insert("contentType", Value::from(content_type));
+        body.insert("data", Value::from(STANDARD.encode(bytes)));
         // A type without a subtype is no MIME type, so the code stands beside the one made of it.
-        if let (Some(kind), None) = (kind, subtype) {
+        if let (Some(kind), None) = (text(2), text(3)) {
             let coding = json!({"system": "http://terminology.hl7.org/CodeSystem/v2-0191", "code": kind});
             let original = json!({"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}});
             body.insert("_contentType", json!({"extension": [original]}));
@@ -34,9 +47,8 @@ pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map> {
     }
     let url = primitive::uri(&scope.child(1).text()).filter(|u| u.contains(':'))?;
     *used |= bit(1) | bit(3) | bit(4);
-    let kind = text(3);
-    if let (Some(kind), Some(subtype)) = (&kind, text(4)) {
-        body.insert("contentType", Value::from(content_type(Some(kind), Some(&subtype))));
+    if let (Some(kind), Some(subtype)) = (text(3), text(4)) {
+        body.insert("contentType", Value::from(content_type(Some(&kind), Some(&subtype))));
     }
     body.insert("url", Value::from(url));
     Some(body)

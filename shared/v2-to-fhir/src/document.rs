@@ -1,5 +1,7 @@
 //! Narrative: text that arrives a line at a time and is read as a whole.
 
+pub(crate) mod extract;
+
 use crate::attachment;
 use crate::concept;
 use crate::engine::Scope;

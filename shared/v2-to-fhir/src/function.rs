@@ -84,6 +84,8 @@ pub(crate) enum Function {
     FullText,
     /// A line of the narrative of the resource being made.
     Narrative,
+    /// The text of an embedded document, into the same narrative.
+    DocumentText,
 }
 
 impl Function {
@@ -129,6 +131,7 @@ impl Function {
             "attachment" => Self::Attachment,
             "full-text" => Self::FullText,
             "narrative" => Self::Narrative,
+            "document-text" => Self::DocumentText,
             _ => return Err(format!("unknown function {text:?}")),
         })
     }
@@ -239,7 +242,7 @@ pub(crate) fn value(
             *used |= bit(1);
             observation::reference_range(engine, &scope.text(), index)
         }
-        Function::Value | Function::Narrative => None,
+        Function::Value | Function::Narrative | Function::DocumentText => None,
     }
 }
 
@@ -266,14 +269,25 @@ pub(crate) fn fill(
         Function::Narrative => {
             let Some(text) = primitive::string(&scope.full_text()) else { return false };
             *used = u64::MAX;
-            let label =
-                engine.segments.get(index).filter(|s| s.name() == "OBX").map(|s| s.field(3).repetition(1));
-            let label = label.map(Scope::Repetition);
-            engine.narratives.entry(engine.current).or_default().add(label, text);
+            narrate(engine, index, text);
             true
+        }
+        // The document itself is what holds the field; a document without text is none the less there.
+        Function::DocumentText => {
+            if let Some(text) = attachment::text(scope) {
+                narrate(engine, index, text);
+            }
+            false
         }
         _ => false,
     }
+}
+
+/// Adds a line to the narrative of the resource being made, under the name of its observation.
+fn narrate(engine: &mut Engine<'_>, index: usize, text: Text) {
+    let label = engine.segments.get(index).filter(|s| s.name() == "OBX").map(|s| s.field(3).repetition(1));
+    let label = label.map(Scope::Repetition);
+    engine.narratives.entry(engine.current).or_default().add(label, text);
 }
 
 impl<'m> Engine<'m> {

@@ -1,5 +1,7 @@
 //! What a feed can count on, one statement a test.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
@@ -236,6 +238,70 @@ fn an_appointment_has_both_ends_or_says_which_is_unknown() {
         (&neither["status"], &neither["_end"]["extension"][0]["valueCode"]),
         (&"booked".into(), &"unknown".into())
     );
+}
+
+#[test]
+fn an_embedded_document_is_kept_and_read() {
+    use base64::Engine as _;
+    let rtf = base64::engine::general_purpose::STANDARD.encode(r"{\rtf1\ansi Large {\b left} effusion.\par}");
+    let report = RADIOLOGY.lines().take_while(|line| !line.starts_with("OBX")).collect::<Vec<_>>().join("\r");
+    let obx = format!("OBX|1|ED|11526-1^Report^LN||^application^RTF^Base64^{rtf}||||||F\r");
+    let bundle = converted(&format!("{report}\r{obx}")).bundle;
+    let form = &resources(&bundle, "DiagnosticReport")[0]["presentedForm"][0];
+    assert_eq!(decoded(&form["data"]), "Large left effusion.");
+    let held = resources(&bundle, "Observation")[0].to_string();
+    assert!(held.contains("application/rtf") && held.contains(&rtf));
+
+    let document = include_str!("messages/mdm_t02.hl7");
+    let head = document.lines().take_while(|line| !line.starts_with("OBX")).collect::<Vec<_>>().join("\r");
+    let bundle = converted(&format!("{head}\r{obx}")).bundle;
+    let content = resources(&bundle, "DocumentReference")[0]["content"].clone();
+    let attachments: Vec<_> = content.as_array().into_iter().flatten().map(|c| &c["attachment"]).collect();
+    assert!(attachments.iter().any(|a| a["contentType"] == "application/rtf" && a["data"] == rtf.as_str()));
+    assert!(attachments.iter().any(|a| {
+        a["contentType"] == "text/plain; charset=utf-8" && decoded(&a["data"]) == "Large left effusion."
+    }));
+}
+
+#[test]
+fn results_of_every_type_have_a_value() {
+    let value = |kind: &str, sent: &str| {
+        let base = &ORU[..ORU.find("\nOBX").expect("a result")];
+        let bundle = converted(&format!("{base}\nOBX|1|{kind}|1^a^L||{sent}|mV^^UCUM||||F\n")).bundle;
+        assert_eq!(check::invalid(&bundle), Vec::<String>::new(), "{kind}");
+        assert_eq!(check::defects(&bundle), Vec::<String>::new(), "{kind}");
+        resources(&bundle, "Observation")[0].clone()
+    };
+    let samples = value("NA", "1.5^2^-0.5");
+    assert_eq!(samples["valueSampledData"]["data"], "1.5 2 -0.5");
+    assert_eq!(samples["valueSampledData"]["dimensions"], 1);
+    assert_eq!(value("NA", "1^2~3^4")["valueSampledData"]["dimensions"], 2);
+    assert_eq!(value("NA", "1^x")["valueString"], "1^x");
+    assert_eq!(value("VR", "2^9")["valueString"], "2-9");
+    let ratio = value("SN", "^1^:^128");
+    assert_eq!(ratio["valueRatio"]["denominator"]["value"], 128);
+    assert_eq!(ratio["valueRatio"]["extension"][0]["valueString"], "1 : 128");
+    let group = value("ST", "x").to_string();
+    assert!(!group.contains("observation-v2-subid"));
+}
+
+#[test]
+fn a_sub_identifier_names_its_group() {
+    let text = ORU.replacen("||6.80", "|A^2^1^b|6.80", 1);
+    let bundle = converted(&text).bundle;
+    let parts = resources(&bundle, "Observation").iter().find_map(|o| {
+        let list = o["extension"].as_array()?;
+        list.iter().find(|e| e["url"].as_str().is_some_and(|url| url.ends_with("subid"))).cloned()
+    });
+    let parts = parts.expect("the sub-identifier");
+    let named = |name: &str| {
+        let list = parts["extension"].as_array().expect("parts");
+        list.iter().find(|e| e["url"] == name).cloned().expect("the part")
+    };
+    assert_eq!(named("original-sub-identifier")["valueString"], "A");
+    assert_eq!(named("group")["valueDecimal"], 2);
+    assert_eq!(named("sequence")["valueDecimal"], 1);
+    assert_eq!(named("identifier")["valueString"], "b");
 }
 
 #[test]
