@@ -2,6 +2,8 @@
 
 #[path = "examples/mod.rs"]
 mod examples;
+#[path = "exercise/mod.rs"]
+mod exercise;
 
 use proptest::prelude::*;
 use wardstream_fhir::{ErrorCode, Outcome, Severity, Validator};
@@ -10,13 +12,8 @@ fn validate(text: &[u8]) -> Outcome {
     Validator::r4().validate(text)
 }
 
-fn well_formed(outcome: &Outcome, text: &[u8]) {
-    assert!(outcome.issues.len() <= 402);
-    for issue in &outcome.issues {
-        assert!(issue.offset <= text.len() && issue.line >= Some(1) && issue.column >= Some(1));
-        assert!(!issue.message.is_empty());
-    }
-    assert_eq!(outcome.to_operation_outcome()["resourceType"], "OperationOutcome");
+fn well_formed(text: &[u8]) -> Outcome {
+    exercise::validate(text)
 }
 
 /// The one finding for text that is not JSON.
@@ -213,7 +210,7 @@ proptest! {
 
     #[test]
     fn any_bytes(text in proptest::collection::vec(any::<u8>(), 0..400)) {
-        well_formed(&validate(&text), &text);
+        well_formed(&text);
     }
 
     #[test]
@@ -223,7 +220,7 @@ proptest! {
             let at = at.index(text.len());
             text[at] = byte;
         }
-        well_formed(&validate(&text), &text);
+        well_formed(&text);
     }
 
     #[test]
@@ -236,15 +233,31 @@ proptest! {
         let mut count = 0;
         place(&mut resource, at.index(200), &part, &mut count);
         let text = resource.to_string();
-        well_formed(&validate(text.as_bytes()), text.as_bytes());
+        well_formed(text.as_bytes());
+    }
+
+    #[test]
+    fn the_order_of_members_and_white_space_change_no_finding(which in 0..examples::ALL.len(), spoilt in any::<bool>(), seed in any::<u64>()) {
+        let mut resource: serde_json::Value = serde_json::from_str(examples::ALL[which].1).expect("an example");
+        if spoilt {
+            spoil(&mut resource, "x y");
+        }
+        let plain = resource.to_string();
+        let (mut shuffled, mut state) = (String::new(), seed | 1);
+        rewrite(&resource, &mut state, &mut shuffled);
+        let (left, right) = (validate(plain.as_bytes()), validate(shuffled.as_bytes()));
+        // A validation that ends early sees other things first.
+        if left.issues.len() < 200 {
+            prop_assert_eq!(found(&left), found(&right));
+        }
+        prop_assert_eq!(left.is_valid(), right.is_valid());
     }
 
     #[test]
     fn cut_off_anywhere(which in 0..examples::ALL.len(), at in any::<prop::sample::Index>()) {
         let text = examples::ALL[which].1.trim_end().as_bytes();
         let text = &text[..at.index(text.len())];
-        let outcome = validate(text);
-        well_formed(&outcome, text);
+        let outcome = well_formed(text);
         prop_assert_eq!(outcome.worst_code(), Some(ErrorCode::NotJson));
     }
 }
@@ -270,5 +283,52 @@ fn place(value: &mut serde_json::Value, at: usize, part: &serde_json::Value, cou
         }
         serde_json::Value::Array(items) => items.iter_mut().for_each(|value| place(value, at, part, count)),
         _ => {}
+    }
+}
+
+/// The findings without their places in the text, sorted.
+fn found(outcome: &Outcome) -> Vec<(String, String, Severity)> {
+    let mut found: Vec<_> = outcome
+        .issues
+        .iter()
+        .map(|issue| (issue.expression.clone(), issue.message.clone(), issue.severity))
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// The same JSON with the members of each object in another order and white space between everything.
+fn rewrite(value: &serde_json::Value, state: &mut u64, into: &mut String) {
+    let mut next = |bound: usize| {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        usize::try_from(*state % bound.max(1) as u64).unwrap_or(0)
+    };
+    into.push_str(["", " ", "\n\t", "\r\n  "][next(4)]);
+    match value {
+        serde_json::Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            for at in 1..members.len() {
+                members.swap(at, next(at + 1));
+            }
+            into.push('{');
+            for (at, (name, value)) in members.into_iter().enumerate() {
+                into.push_str(if at > 0 { " ,\n" } else { "" });
+                into.push_str(&serde_json::Value::from(name.as_str()).to_string());
+                into.push_str(" :");
+                rewrite(value, state, into);
+            }
+            into.push_str(" }");
+        }
+        serde_json::Value::Array(items) => {
+            into.push('[');
+            for (at, item) in items.iter().enumerate() {
+                into.push_str(if at > 0 { ", " } else { "" });
+                rewrite(item, state, into);
+            }
+            into.push_str("\n]");
+        }
+        other => into.push_str(&other.to_string()),
     }
 }
