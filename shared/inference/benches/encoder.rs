@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use wardstream_inference::{Encoder, EncoderOptions};
+use wardstream_inference::{Encoder, EncoderOptions, Precision};
 
 /// Texts, and tokens of each, the two special ones included.
 const SHAPES: [(usize, usize); 4] = [(1, 64), (32, 64), (1, 256), (32, 256)];
@@ -18,15 +18,16 @@ fn encoder(criterion: &mut Criterion) {
         eprintln!("skipped: no weights; run deploy/local/models/fetch.sh or set WARDSTREAM_MODELS");
         return;
     }
-    for threads in [1, 2] {
-        let Ok(encoder) = Encoder::load_with(&folder, EncoderOptions { threads }) else {
+    let precisions = [("fp32", Precision::F32), ("int8", Precision::Int8)];
+    for ((name, precision), threads) in precisions.into_iter().flat_map(|each| [(each, 1), (each, 2)]) {
+        let Ok(encoder) = Encoder::load_with(&folder, EncoderOptions { threads, precision }) else {
             eprintln!("skipped: the weights do not load");
             return;
         };
         for (texts, tokens) in SHAPES {
             // One token a word.
             let texts = vec!["pain ".repeat(tokens - 2); texts];
-            let name = format!("fp32/{threads}/{}x{tokens}", texts.len());
+            let name = format!("{name}/{threads}/{}x{tokens}", texts.len());
             criterion.bench_function(&name, |bencher| bencher.iter(|| encoder.embed(black_box(&texts))));
         }
     }

@@ -9,6 +9,8 @@
 
 mod attention;
 mod bert;
+mod dot;
+mod int8;
 mod matmul;
 mod pointwise;
 mod simd;
@@ -16,12 +18,12 @@ mod simd;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use bert::{Bert, Scratch};
+use bert::{Bert, Processor, Scratch};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::Config;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use simd::Cpu;
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::Error;
@@ -35,17 +37,32 @@ const MAX_HIDDEN: usize = 4096;
 const MAX_LAYERS: usize = 48;
 const MAX_VOCABULARY: usize = 1_000_000;
 
+/// The numbers that an encoder multiplies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision, as published.
+    #[default]
+    F32,
+    /// Eight-bit integers: a scale for each output's weights, and for each token's activations as they come. Two to
+    /// three times as fast where the processor has instructions for it, and not quite the same result:
+    /// `docs/performance-encoder.md` says what it costs.
+    Int8,
+}
+
 /// How an encoder runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncoderOptions {
     /// Threads that share the work of one call, at least 1. With 1, the default, a call keeps to its caller's thread:
     /// right where several workers call at once, since threads that share a text wait for one another.
     pub threads: usize,
+    /// What its matrix products are computed in; the rest is single precision always.
+    pub precision: Precision,
 }
 
 impl Default for EncoderOptions {
     fn default() -> Self {
-        Self { threads: 1 }
+        Self { threads: 1, precision: Precision::F32 }
     }
 }
 
@@ -125,7 +142,7 @@ impl Encoder {
         let weights = read(&folder.join("model.safetensors"))?;
         let variables = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
             .map_err(Error::Weights)?;
-        let model = Bert::load(Cpu::best(), options.threads, &variables, &config).map_err(Error::Weights)?;
+        let model = Bert::load(Processor::best(), options, &variables, &config).map_err(Error::Weights)?;
         Ok(Self { model, tokenizer, dimension: config.hidden_size, workspaces: Mutex::default() })
     }
 

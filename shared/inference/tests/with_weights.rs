@@ -5,20 +5,25 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use wardstream_inference::{Budget, Document, DocumentType, Models, Specialty, Urgency, cosine};
+use wardstream_inference::{
+    Budget, Document, DocumentType, Encoder, EncoderOptions, Models, Precision, Specialty, Urgency, cosine,
+};
 
-static MODELS: LazyLock<Option<Models>> = LazyLock::new(|| {
-    let folder = std::env::var_os("WARDSTREAM_MODELS")
+fn folder() -> PathBuf {
+    std::env::var_os("WARDSTREAM_MODELS")
         .map_or_else(
             || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cache/models")),
             PathBuf::from,
         )
-        .join("all-MiniLM-L6-v2");
-    if !folder.join("model.safetensors").exists() {
+        .join("all-MiniLM-L6-v2")
+}
+
+static MODELS: LazyLock<Option<Models>> = LazyLock::new(|| {
+    if !folder().join("model.safetensors").exists() {
         return None;
     }
     #[expect(clippy::expect_used, reason = "weights that are there must load")]
-    Some(Models::load(&folder).expect("the models load"))
+    Some(Models::load(&folder()).expect("the models load"))
 });
 
 fn models(test: &str) -> Option<&'static Models> {
@@ -211,3 +216,26 @@ fn several_threads_share_the_models() {
 /// by a program that shares no code with candle.
 const EXPECTED: [f32; 8] =
     [0.073_275, 0.119_002, -0.055_967, 0.048_377, -0.038_466, -0.037_355, -0.048_314, 0.062_334];
+
+#[test]
+fn eight_bits_keep_the_direction() {
+    if models("eight bits").is_none() {
+        return;
+    }
+    let options = EncoderOptions { precision: Precision::Int8, ..EncoderOptions::default() };
+    let Ok(int8) = Encoder::load_with(&folder(), options) else { panic!("the weights load") };
+    let Ok(single) = Encoder::load(&folder()) else { panic!("the weights load") };
+    let texts = [
+        "61 year old man with crushing chest pain and ST elevation in the anterior leads, BP 84/50.",
+        "ok",
+        "",
+        "Annual diabetes review. HbA1c 47, feet normal. Continue metformin, see in 12 months.",
+    ];
+    let (Ok(found), Ok(expected)) = (int8.embed(&texts), single.embed(&texts)) else { panic!("both run") };
+    for (found, expected) in found.iter().zip(&expected) {
+        let likeness = cosine(found, expected);
+        assert!(likeness > 0.98, "{likeness}");
+        // Were the integers not used at all, nothing would differ.
+        assert_ne!(found, expected);
+    }
+}

@@ -5,20 +5,58 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{Config, HiddenAct};
 
 use super::attention::{Attend, HeadScratch};
+use super::dot::Dots;
+use super::int8::{Int8Linear, Int8Rows};
 use super::matmul::Linear;
 use super::pointwise::{Activate, Activation, AddNorm, Norm};
 use super::simd::Cpu;
+use super::{EncoderOptions, Precision};
 
 /// Rows that go through a feed-forward layer together: their intermediate values stay in the second cache, and the
 /// weights are fetched once for all of them.
 const BLOCK: usize = 128;
 
+/// Instructions for each kind of number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Processor {
+    pub(super) cpu: Cpu,
+    pub(super) dots: Dots,
+}
+
+impl Processor {
+    pub(super) fn best() -> Self {
+        Self { cpu: Cpu::best(), dots: Dots::best() }
+    }
+}
+
+/// A matrix of weights.
+enum Dense {
+    F32(Linear),
+    Int8(Int8Linear),
+}
+
+impl Dense {
+    fn outputs(&self) -> usize {
+        match self {
+            Self::F32(linear) => linear.outputs(),
+            Self::Int8(linear) => linear.outputs(),
+        }
+    }
+
+    fn apply(&self, cpu: Cpu, x: &[f32], out: &mut [f32], scratch: &mut Int8Rows) {
+        match self {
+            Self::F32(linear) => linear.apply(cpu, x, out),
+            Self::Int8(linear) => linear.apply(x, out, scratch),
+        }
+    }
+}
+
 struct Layer {
-    qkv: Linear,
-    attended: Linear,
+    qkv: Dense,
+    attended: Dense,
     attended_norm: Norm,
-    up: Linear,
-    down: Linear,
+    up: Dense,
+    down: Dense,
     norm: Norm,
 }
 
@@ -52,6 +90,7 @@ struct PartScratch {
     attended: Vec<f32>,
     wide: Vec<f32>,
     narrow: Vec<f32>,
+    int8: Int8Rows,
 }
 
 fn numbers(tensor: Tensor) -> Result<Vec<f32>, Error> {
@@ -77,7 +116,12 @@ fn dense(variables: &VarBuilder<'_>, inputs: usize, outputs: usize) -> Result<(V
 }
 
 impl Layer {
-    fn load(cpu: Cpu, variables: &VarBuilder<'_>, config: &Config) -> Result<Self, Error> {
+    fn load(
+        Processor { cpu, dots }: Processor,
+        precision: Precision,
+        variables: &VarBuilder<'_>,
+        config: &Config,
+    ) -> Result<Self, Error> {
         let hidden = config.hidden_size;
         let attention = variables.pp("attention");
         let (mut weight, mut bias) = dense(&attention.pp("self.query"), hidden, hidden)?;
@@ -89,7 +133,10 @@ impl Layer {
             weight.extend(more);
             bias.extend(more_bias);
         }
-        let pack = |(weight, bias): (Vec<f32>, Vec<f32>)| Linear::pack(cpu, &weight, &bias);
+        let pack = |(weight, bias): (Vec<f32>, Vec<f32>)| match precision {
+            Precision::F32 => Dense::F32(Linear::pack(cpu, &weight, &bias)),
+            Precision::Int8 => Dense::Int8(Int8Linear::pack(dots, &weight, &bias)),
+        };
         let wide = config.intermediate_size;
         Ok(Self {
             qkv: pack((weight, bias)),
@@ -105,8 +152,8 @@ impl Layer {
 impl Bert {
     /// Loads weights by the names that BERT models are published with, with or without the prefix `bert.`.
     pub(super) fn load(
-        cpu: Cpu,
-        threads: usize,
+        processor: Processor,
+        EncoderOptions { threads, precision }: EncoderOptions,
         variables: &VarBuilder<'_>,
         config: &Config,
     ) -> Result<Self, Error> {
@@ -123,14 +170,16 @@ impl Bert {
             place.iter_mut().zip(&types).for_each(|(place, kind)| *place += kind);
         }
         let layers = (0..config.num_hidden_layers)
-            .map(|index| Layer::load(cpu, &variables.pp(format!("encoder.layer.{index}")), config))
+            .map(|index| {
+                Layer::load(processor, precision, &variables.pp(format!("encoder.layer.{index}")), config)
+            })
             .collect::<Result<_, _>>()?;
         let pool = match threads {
             0 | 1 => None,
             _ => Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(Error::wrap)?),
         };
         Ok(Self {
-            cpu,
+            cpu: processor.cpu,
             heads: config.num_attention_heads,
             hidden,
             activation: match config.hidden_act {
@@ -170,8 +219,10 @@ impl Bert {
         let Scratch { hidden: rows, qkv, parts } = scratch;
         self.embed(tokens, lengths, rows)?;
         for layer in &self.layers {
-            let jobs = rows.chunks(part * hidden).zip(qkv.chunks_mut(part * 3 * hidden));
-            self.each(jobs, |(rows, qkv)| layer.qkv.apply(self.cpu, rows, qkv));
+            let jobs = rows.chunks(part * hidden).zip(qkv.chunks_mut(part * 3 * hidden)).zip(&mut *parts);
+            self.each(jobs, |((rows, qkv), scratch)| {
+                layer.qkv.apply(self.cpu, rows, qkv, &mut scratch.int8);
+            });
             let jobs = rows.chunks_mut(part * hidden).zip(&mut *parts).enumerate();
             self.each(jobs, |(index, (rows, scratch))| {
                 self.rest(layer, qkv, lengths, index * part, rows, scratch);
@@ -219,7 +270,7 @@ impl Bert {
         scratch: &mut PartScratch,
     ) {
         let (cpu, hidden) = (self.cpu, self.hidden);
-        let PartScratch { head, attended, wide, narrow } = scratch;
+        let PartScratch { head, attended, wide, narrow, int8 } = scratch;
         attended.resize(rows.len(), 0.0);
         let last = first + rows.len() / hidden;
         let mut start = 0;
@@ -240,11 +291,11 @@ impl Bert {
         for (rows, attended) in rows.chunks_mut(BLOCK * hidden).zip(attended.chunks(BLOCK * hidden)) {
             narrow.resize(rows.len(), 0.0);
             wide.resize(rows.len() / hidden * layer.up.outputs(), 0.0);
-            layer.attended.apply(cpu, attended, narrow);
+            layer.attended.apply(cpu, attended, narrow, int8);
             cpu.run(AddNorm { norm: &layer.attended_norm, rows, added: narrow });
-            layer.up.apply(cpu, rows, wide);
+            layer.up.apply(cpu, rows, wide, int8);
             cpu.run(Activate { activation: self.activation, values: wide });
-            layer.down.apply(cpu, wide, narrow);
+            layer.down.apply(cpu, wide, narrow, int8);
             cpu.run(AddNorm { norm: &layer.norm, rows, added: narrow });
         }
     }
@@ -374,7 +425,9 @@ mod tests {
             let variables = variables(&config, prefix, seed);
             let reference = BertModel::load(variables.clone(), &config).map_err(|e| TestCaseError::fail(e.to_string()))?;
             for cpu in Cpu::all() {
-                let worst = Bert::load(cpu, threads, &variables, &config)
+                let processor = Processor { cpu, dots: Dots::best() };
+                let options = EncoderOptions { threads, precision: Precision::F32 };
+                let worst = Bert::load(processor, options, &variables, &config)
                     .and_then(|bert| difference(&bert, &reference, &lengths))
                     .map_err(|e| TestCaseError::fail(e.to_string()))?;
                 prop_assert!(worst < 2e-4, "{cpu:?} is off by {worst}");
@@ -385,7 +438,9 @@ mod tests {
     #[test]
     fn what_cannot_be_embedded_is_an_error() {
         let config = config(2, 8, 16, HiddenAct::Gelu);
-        let Ok(bert) = Bert::load(Cpu::best(), 1, &variables(&config, "", 1), &config) else {
+        let processor = Processor::best();
+        let Ok(bert) = Bert::load(processor, EncoderOptions::default(), &variables(&config, "", 1), &config)
+        else {
             panic!("the weights load")
         };
         let mut scratch = Scratch::default();
