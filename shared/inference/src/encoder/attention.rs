@@ -53,8 +53,7 @@ impl Kernel for Attend<'_> {
                 let rows = out.len() / hidden;
                 let x = &queries[head * size..];
                 for (index, panel) in keys.chunks_exact(size * width).enumerate() {
-                    let (bias, ahead) = (&NO_BIAS[..], &[][..]);
-                    let tile = Tile { x, stride: 3 * hidden, depth: size, panel, bias, ahead };
+                    let tile = Tile { x, stride: 3 * hidden, depth: size, panel, bias: &NO_BIAS };
                     tile.rows::<S, HEAD_VECTORS>(simd, &mut scores[index * width..], padded, width);
                 }
                 let mut shares = [0.0; 8];
@@ -62,9 +61,8 @@ impl Kernel for Attend<'_> {
                     *share = 1.0 / super::pointwise::exponentials(simd, &mut row[..tokens]);
                 }
                 for (index, panel) in values.chunks_exact(tokens * width).enumerate() {
-                    let (bias, ahead) = (&NO_BIAS[..], &[][..]);
                     let x = &scores[..rows * padded];
-                    let tile = Tile { x, stride: padded, depth: tokens, panel, bias, ahead };
+                    let tile = Tile { x, stride: padded, depth: tokens, panel, bias: &NO_BIAS };
                     let columns = width.min(size - index * width);
                     let out = &mut out[head * size + index * width..];
                     tile.rows::<S, HEAD_VECTORS>(simd, out, hidden, columns);

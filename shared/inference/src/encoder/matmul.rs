@@ -61,12 +61,10 @@ impl Kernel for Apply<'_> {
         let panels_and_bias = panels.chunks_exact(width * inputs).zip(bias.chunks_exact(width));
         for (index, (panel, bias)) in panels_and_bias.enumerate() {
             let column = index * width;
-            let next = panels.get((index + 1) * width * inputs..).unwrap_or_default();
             let columns = width.min(outputs - column);
             let rows = self.x.chunks(S::ROWS * inputs).zip(self.out.chunks_mut(S::ROWS * outputs));
-            for (at, (x, out)) in rows.enumerate() {
-                let ahead = next.get(at * inputs * 16..).unwrap_or_default();
-                let job = Tile { x, stride: *inputs, depth: *inputs, panel, bias, ahead };
+            for (x, out) in rows {
+                let job = Tile { x, stride: *inputs, depth: *inputs, panel, bias };
                 job.rows::<S, WEIGHT_VECTORS>(simd, &mut out[column..], *outputs, columns);
             }
         }
@@ -84,8 +82,6 @@ pub(super) struct Tile<'a> {
     pub(super) panel: &'a [f32],
     /// As wide as the panel.
     pub(super) bias: &'a [f32],
-    /// What to bring into the cache meanwhile, a line for each step in depth.
-    pub(super) ahead: &'a [f32],
 }
 
 impl Tile<'_> {
@@ -147,7 +143,6 @@ impl Tile<'_> {
         let x: [&[f32]; R] = std::array::from_fn(|row| &self.x[row * self.stride..][..depth]);
         let panel = &self.panel[..depth * W * S::N];
         for (step, weights) in panel.chunks_exact(W * S::N).enumerate() {
-            simd.prefetch(self.ahead, step * 16);
             let mut vectors = [simd.splat(0.0); W];
             for (vector, weights) in vectors.iter_mut().zip(weights.chunks_exact(S::N)) {
                 *vector = simd.load(weights);

@@ -38,8 +38,6 @@ pub(super) trait Simd: Copy {
     fn sum(self, a: Self::V) -> f32;
     /// Largest of the numbers.
     fn largest(self, a: Self::V) -> f32;
-    /// Asks for the cache line at `from[index]`, if there is one.
-    fn prefetch(self, from: &[f32], index: usize);
 
     /// The numbers of a slice shorter than a vector, then `fill`.
     #[inline(always)]
@@ -228,11 +226,6 @@ mod x86 {
             // SAFETY: a value of this type exists only where the processor has AVX-512.
             unsafe { _mm512_reduce_max_ps(a) }
         }
-
-        #[inline(always)]
-        fn prefetch(self, from: &[f32], index: usize) {
-            prefetch(from, index);
-        }
     }
 
     impl Simd for Avx2 {
@@ -291,19 +284,6 @@ mod x86 {
             self.store(a, &mut numbers);
             let [a, b, c, d, e, f, g, h] = numbers;
             a.max(e).max(c.max(g)).max(b.max(f).max(d.max(h)))
-        }
-
-        #[inline(always)]
-        fn prefetch(self, from: &[f32], index: usize) {
-            prefetch(from, index);
-        }
-    }
-
-    #[inline(always)]
-    fn prefetch(from: &[f32], index: usize) {
-        if let Some(place) = from.get(index) {
-            // SAFETY: every x86-64 processor has this instruction, and it reads nothing that the program can see.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) }
         }
     }
 }
@@ -390,7 +370,4 @@ impl Simd for Portable {
     fn largest(self, a: [f32; 8]) -> f32 {
         a.into_iter().fold(f32::NEG_INFINITY, f32::max)
     }
-
-    #[inline(always)]
-    fn prefetch(self, _from: &[f32], _index: usize) {}
 }
