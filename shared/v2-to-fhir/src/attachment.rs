@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::document::extract;
-use crate::engine::{Scope, bit};
+use crate::engine::{Scope, WITH_PARTS, bit};
 use crate::primitive;
 use crate::value::{Map, Text, Value, json};
 
@@ -34,7 +34,7 @@ pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map> {
     let text = |n: usize| primitive::string(&scope.child(n).text());
     let mut body = Map::new();
     if let Some((bytes, content_type)) = content(scope) {
-        *used |= bit(2) | bit(3) | bit(4) | bit(5);
+        *used |= bit(2) | bit(3) | bit(4) | bit(5) | WITH_PARTS;
         body.insert("contentType", Value::from(content_type));
         body.insert("data", Value::from(STANDARD.encode(bytes)));
         // A type without a subtype is no MIME type, so the code stands beside the one made of it.

@@ -1,7 +1,7 @@
 //! Coded data types (CE, CWE, CNE, CF, IS, ID) to CodeableConcept and Coding.
 
 use crate::code_system;
-use crate::engine::{Engine, Scope};
+use crate::engine::{Engine, Scope, bit};
 use crate::primitive;
 use crate::table::{CodeMap, Concept};
 use crate::value::{Map, Text, Value, json};
@@ -25,30 +25,44 @@ impl Concept {
 fn coding(
     engine: &Engine<'_>,
     scope: Scope<'_>,
-    [code, text, system, version, oid]: [usize; 5],
+    [code_at, text_at, system_at, version_at, oid_at]: [usize; 5],
     table: Option<&'static str>,
+    used: &mut u64,
 ) -> Option<Map> {
-    let code = primitive::code(&scope.child(code).text())?;
-    let mut coding = Map::new();
-    let system = scope.child(system).text();
-    let named = code_system::uri(&system, &engine.facility);
+    let code = primitive::code(&scope.child(code_at).text())?;
+    let mut coding = Map::with_capacity(4);
+    let named = code_system::uri(&scope.child(system_at).text(), &engine.facility);
     let uri = match named {
-        Some(uri) if !uri.starts_with("urn:local:") => Some(uri),
-        local => {
-            code_system::universal(&scope.child(oid).text()).or(local).or_else(|| table.map(Text::const_new))
+        Some(uri) if !uri.starts_with("urn:local:") => {
+            *used |= bit(system_at);
+            Some(uri)
         }
+        // An OID says better what a local name stands for.
+        local => match (code_system::universal(&scope.child(oid_at).text()), local) {
+            (Some(oid), _) => {
+                *used |= bit(oid_at);
+                Some(oid)
+            }
+            (None, Some(local)) => {
+                *used |= bit(system_at);
+                Some(local)
+            }
+            (None, None) => table.map(Text::const_new),
+        },
     };
+    let known = uri.is_some();
     if let Some(uri) = uri {
-        coding.insert("system", Value::from(uri));
+        coding.add("system", Value::from(uri));
     }
-    if let Some(version) = primitive::string(&scope.child(version).text())
-        && coding.contains_key("system")
-    {
-        coding.insert("version", Value::from(version));
+    if known && let Some(version) = primitive::string(&scope.child(version_at).text()) {
+        *used |= bit(version_at);
+        coding.add("version", Value::from(version));
     }
-    coding.insert("code", Value::from(code));
-    if let Some(display) = primitive::string(&scope.child(text).text()) {
-        coding.insert("display", Value::from(display));
+    *used |= bit(code_at);
+    coding.add("code", Value::from(code));
+    if let Some(display) = primitive::string(&scope.child(text_at).text()) {
+        *used |= bit(text_at);
+        coding.add("display", Value::from(display));
     }
     Some(coding)
 }
@@ -80,7 +94,7 @@ pub(crate) fn codeable(
     let count = scope.count();
     for (n, parts) in CODINGS.into_iter().enumerate().filter(|(_, parts)| parts[0] <= count) {
         // Only the first coding may be in the field's own table without saying so.
-        let Some(coding) = coding(engine, scope, parts, table.filter(|_| n == 0)) else { continue };
+        let Some(coding) = coding(engine, scope, parts, table.filter(|_| n == 0), used) else { continue };
         if let Some(concept) = map.and_then(|map| translation(map, &coding)) {
             translated.push(concept.coding());
         }
@@ -97,8 +111,7 @@ pub(crate) fn codeable(
             codings.push(coding);
         }
     }
-    let text = text(scope, codings.first());
-    *used |= 0x3F_FFFE;
+    let text = text(scope, codings.first(), used);
     if codings.is_empty() && text.is_none() {
         return None;
     }
@@ -113,13 +126,14 @@ pub(crate) fn codeable(
 }
 
 /// The original text; else the text of a value without code; else a code that nothing else explains.
-fn text(scope: Scope<'_>, first: Option<&Value>) -> Option<Text> {
-    let original =
-        (scope.count() >= ORIGINAL_TEXT).then(|| primitive::string(&scope.child(ORIGINAL_TEXT).text()));
-    original.flatten().or_else(|| match first {
-        None => {
-            primitive::string(&scope.child(2).text()).or_else(|| primitive::string(&scope.child(5).text()))
-        }
+fn text(scope: Scope<'_>, first: Option<&Value>, used: &mut u64) -> Option<Text> {
+    let mut at = |n: usize| {
+        let text = primitive::string(&scope.child(n).text())?;
+        *used |= bit(n);
+        Some(text)
+    };
+    at(ORIGINAL_TEXT).or_else(|| match first {
+        None => at(2).or_else(|| at(5)),
         Some(coding) if coding.get("system").is_none() && coding.get("display").is_none() => {
             coding.get("code").and_then(Value::as_str).map(Text::new)
         }
@@ -136,9 +150,8 @@ pub(crate) fn single(
     used: &mut u64,
 ) -> Option<Value> {
     let table = table.or(map.and_then(|map| map.table));
-    let coding =
-        coding(engine, scope, CODINGS[0], table).or_else(|| coding(engine, scope, CODINGS[1], None))?;
-    *used |= 0x0F_FFFE;
+    let coding = coding(engine, scope, CODINGS[0], table, used)
+        .or_else(|| coding(engine, scope, CODINGS[1], None, used))?;
     let concept = map.and_then(|map| translation(map, &coding));
     Some(concept.map_or(Value::Object(coding), Concept::coding))
 }

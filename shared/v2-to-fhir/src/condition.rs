@@ -50,6 +50,18 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// Whether it tests which value that source has.
+    pub(crate) fn asks_for(&self, source: &Source) -> bool {
+        let mut tests = self.alternatives.iter().flatten();
+        tests.any(|test| {
+            test.source.of == source.of
+                && matches!(test.check, Check::In(_))
+                && test.source.numbers().first() == source.numbers().first()
+        })
+    }
+}
+
 impl Test {
     fn parse(text: &str) -> Result<Self, String> {
         let list = |text: &str| text.split(',').map(|s| s.trim().to_owned()).collect();

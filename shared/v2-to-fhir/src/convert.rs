@@ -8,12 +8,12 @@ use jiff::tz::TimeZone;
 
 use crate::bundle::{self, Envelope, Finished};
 use crate::draft;
-use crate::engine::{Engine, bit};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::identity::{PatientIdentity, patient_identity};
 use crate::table::{MessageMap, tables};
 use crate::time::{Stamp, Zones};
-use crate::unmapped::{Reason, Unmapped};
+use crate::unmapped::{Listing, Unmapped};
 use crate::value::{Text, Value, json};
 use crate::walk;
 
@@ -46,7 +46,7 @@ pub struct Conversion<B = serde_json::Value> {
     /// Where a zone had to be assumed for times without an offset, `MessageHeader.meta.tag` holds the zone's IANA
     /// name (its offset, if it has no name) as a code of `https://github.com/wardstream/wardstream/CodeSystem/assumed-time-zone`.
     pub bundle: B,
-    /// Every valued field that the bundle does not hold.
+    /// Every value of the message that the bundle does not hold.
     pub unmapped: Vec<Unmapped>,
     /// The patient, for keys; see [`patient_identity`].
     pub patient: Option<PatientIdentity>,
@@ -124,18 +124,11 @@ fn run(message: &Message<'_>, options: &Options) -> Result<Conversion<Finished>,
     header(&mut engine, map, &message_type, &zone_name);
     let marks: Vec<_> = engine.drafts.list.iter_mut().map(|draft| std::mem::take(&mut draft.marks)).collect();
     let finished = bundle::finish(&mut engine, Envelope { control_id: &control_id, timestamp });
-    let kept = || finished.urls.iter().map(Option::is_some);
-    let mut used: Vec<Vec<u64>> = engine.segments.iter().map(|s| vec![0; s.field_count() + 2]).collect();
-    for mark in marks.iter().zip(kept()).filter(|(_, kept)| *kept).flat_map(|(marks, _)| marks) {
-        if let Some(field) = used.get_mut(mark.segment).and_then(|fields| fields.get_mut(mark.field)) {
-            *field |= mark.components;
-        }
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    for (marks, url) in marks.into_iter().zip(&finished.urls) {
+        if url.is_some() { kept.extend(marks) } else { dropped.extend(marks) }
     }
-    let dropped = marks.iter().zip(kept()).filter(|(_, kept)| !*kept).flat_map(|(marks, _)| marks);
-    for mark in dropped {
-        engine.refused.push((mark.segment, mark.field, Reason::IncompleteResource));
-    }
-    let unmapped = unmapped(&engine, &used, &unexpected);
+    let unmapped = Listing::new(&engine, kept, dropped).list(&unexpected);
     let patient = patient_identity(message);
     Ok(Conversion { bundle: finished, unmapped, patient, message_type, control_id, facility })
 }
@@ -216,62 +209,4 @@ fn header(engine: &mut Engine<'_>, map: &MessageMap, message_type: &str, zone: &
             crate::element::push(meta, "tag", tag);
         }
     }
-}
-
-/// Valued fields and components that no kept resource holds.
-fn unmapped(engine: &Engine<'_>, used: &[Vec<u64>], unexpected: &[usize]) -> Vec<Unmapped> {
-    let mut out = Vec::new();
-    for ((index, segment), occurrence) in engine.segments.iter().enumerate().zip(&engine.occurrences) {
-        let name = segment.name();
-        let mut push = |path: String, reason: Reason| {
-            out.push(Unmapped { segment: name.to_owned(), occurrence: *occurrence, path, reason });
-        };
-        if unexpected.contains(&index) {
-            push(name.to_owned(), Reason::SegmentNotExpected);
-            continue;
-        }
-        let first = if name == "MSH" { 3 } else { 1 };
-        for (n, field) in engine
-            .fields(index)
-            .iter()
-            .enumerate()
-            .map(|(i, field)| (i + 1, field))
-            .filter(|(n, _)| *n >= first)
-        {
-            if field.is_null() {
-                push(format!("{name}-{n}"), Reason::ExplicitNull);
-                continue;
-            }
-            if field.is_empty() || !engine.valued(field.raw()) {
-                continue;
-            }
-            let mask = used.get(index).and_then(|fields| fields.get(n)).copied().unwrap_or_default();
-            let refused = || {
-                engine.refused.iter().find(|(s, f, _)| (*s, *f) == (index, n)).map(|(_, _, reason)| *reason)
-            };
-            if mask == 0 {
-                push(format!("{name}-{n}"), refused().unwrap_or(Reason::NoRow));
-                continue;
-            }
-            if mask == u64::MAX {
-                // A field that counts as a whole may repeat, and one of its repetitions have no FHIR form.
-                if engine.refused.contains(&(index, n, Reason::InvalidValue)) {
-                    push(format!("{name}-{n}"), Reason::InvalidValue);
-                }
-                continue;
-            }
-            let mut missed = 0_u64;
-            for repetition in field.repetitions() {
-                for (c, component) in repetition.components().enumerate().map(|(i, c)| (i + 1, c)) {
-                    if engine.valued(component.raw()) && mask & bit(c) == 0 {
-                        missed |= bit(c);
-                    }
-                }
-            }
-            for c in (1..=63).filter(|c| missed & bit(*c) != 0) {
-                push(format!("{name}-{n}.{c}"), refused().unwrap_or(Reason::NoRow));
-            }
-        }
-    }
-    out
 }

@@ -2,18 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::unmapped::Mark;
 use crate::value::{Map, Value, json};
 
 /// Which resource of the [`Drafts`].
 pub(crate) type Handle = usize;
-
-/// Components of one field that a resource holds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
-    pub(crate) segment: usize,
-    pub(crate) field: usize,
-    pub(crate) components: u64,
-}
 
 /// A resource being made.
 #[derive(Debug)]

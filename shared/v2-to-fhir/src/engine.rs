@@ -9,13 +9,14 @@ use hl7v2::{Component, Field, Repetition, Segment, Subcomponent};
 use crate::concept;
 use crate::condition::{Check, Condition, Test};
 use crate::document::Narrative;
-use crate::draft::{self, Drafts, Handle, Mark};
+use crate::draft::{self, Drafts, Handle};
 use crate::element::{self, Path, Placed};
 use crate::function;
 use crate::rule::{Beside, Extra, Name, Rule, Source, Via};
 use crate::table::{MapId, SegmentMap, Tables};
 use crate::time::Zones;
-use crate::unmapped::Reason;
+use crate::unmapped::{At, Mark, Reason};
+pub(crate) use crate::unmapped::{WITH_PARTS, bit};
 
 /// Bound on the nesting of data-type maps, against one that holds itself.
 const DEPTH: usize = 12;
@@ -117,14 +118,18 @@ pub(crate) struct Engine<'m> {
     pub(crate) zones: Zones,
     pub(crate) facility: String,
     pub(crate) drafts: Drafts,
-    /// Why a field was refused: segment, field, reason.
-    pub(crate) refused: Vec<(usize, usize, Reason)>,
+    /// Values that were refused, and why.
+    pub(crate) refused: Vec<(At, Reason)>,
     /// Which segment of its name each segment is, from 1.
     pub(crate) occurrences: Vec<usize>,
     /// First segment of the group that each segment belongs to, and one past its last.
     pub(crate) groups: Vec<(usize, usize)>,
-    /// Segment and field whose rows are being applied.
-    pub(crate) at: (usize, usize),
+    /// The value to which rows are being applied.
+    at: At,
+    /// For each repetition of the OBX-5 that was taken last, which parts of it were.
+    pub(crate) taken: Vec<u64>,
+    /// What of the message the resource being made holds so far.
+    marks: Vec<Mark>,
     pub(crate) slots: Slots,
     /// Resource whose rows are being applied.
     pub(crate) current: Handle,
@@ -168,7 +173,9 @@ impl<'m> Engine<'m> {
             drafts: Drafts::default(),
             refused: Vec::new(),
             groups: Vec::new(),
-            at: (0, 0),
+            at: At::default(),
+            taken: Vec::new(),
+            marks: Vec::new(),
             slots: Slots::default(),
             current: 0,
             narratives: HashMap::new(),
@@ -193,18 +200,45 @@ impl<'m> Engine<'m> {
         self.fields(segment).get(n.checked_sub(1)?).filter(|field| !field.is_empty()).copied()
     }
 
-    fn refuse(&mut self, reason: Reason) {
-        self.refused.push((self.at.0, self.at.1, reason));
+    /// Says that the value that a row is at has no place, and why.
+    pub(crate) fn refuse(&mut self, reason: Reason) {
+        self.refused.push((self.at, reason));
     }
 
-    /// Applies a map to a segment; the fields it used are in the answer.
+    /// Repetition of the field that a row is at, from 1.
+    pub(crate) fn repetition(&self) -> usize {
+        self.at.repetition
+    }
+
+    /// Notes which parts of the value that a row is at the resource holds; see [`bit`].
+    fn claim(&mut self, used: u64) {
+        if used & !WITH_PARTS == 0 || self.at.field == 0 {
+            return;
+        }
+        let parts = if self.at.subcomponent == 0 { used } else { bit(self.at.subcomponent) };
+        self.marks.push(Mark { at: self.at, parts });
+    }
+
+    /// The same of parts of one component of that value.
+    pub(crate) fn claim_part(&mut self, component: usize, parts: u64) {
+        let at = self.at;
+        if at.component == 0 {
+            self.at.component = component;
+            self.claim(parts);
+            self.at = at;
+        } else if parts != 0 {
+            self.claim(bit(component));
+        }
+    }
+
+    /// Applies a map to a segment; what it used is in the answer.
     pub(crate) fn apply(&mut self, map: &'static SegmentMap, index: usize, body: &mut Map) -> Vec<Mark> {
-        let mut marks = Vec::new();
+        debug_assert!(self.marks.is_empty());
         for rule in &map.rules {
             let Some((field, within)) = split(&rule.source) else {
                 if self.holds(&rule.when, Scope::Segment, index) {
-                    self.at = (index, 0);
-                    self.apply_rule(rule, Scope::Segment, index, body, &mut marks);
+                    self.at = At { segment: index, ..At::default() };
+                    self.fire(rule, Scope::Segment, index, body);
                 }
                 continue;
             };
@@ -214,59 +248,56 @@ impl<'m> Engine<'m> {
                 continue;
             }
             let index = place;
-            self.at = (index, field);
-            let mut components = 0;
-            for repetition in value.repetitions() {
+            for (n, repetition) in value.repetitions().enumerate() {
                 let scope = descend(Scope::Repetition(repetition), within);
                 if !self.valued(scope.raw()) {
                     continue;
                 }
-                let mut used = 0;
-                if self.fire(rule, scope, index, body, &mut used, &mut marks) {
-                    components |= within.first().map_or(used, |c| bit(usize::from(*c)));
-                }
-            }
-            if components != 0 {
-                marks.push(Mark { segment: index, field, components });
+                self.at = At { segment: index, field, repetition: n + 1, ..At::default() }.within(within);
+                self.fire(rule, scope, index, body);
             }
         }
-        marks
+        std::mem::take(&mut self.marks)
     }
 
-    fn apply_rule(
-        &mut self,
-        rule: &'static Rule,
-        scope: Scope<'m>,
-        index: usize,
-        body: &mut Map,
-        marks: &mut Vec<Mark>,
-    ) {
+    /// Applies one row to the value at `self.at`, and notes what it used; what it could not use leaves no trace.
+    fn fire(&mut self, rule: &'static Rule, scope: Scope<'m>, index: usize, body: &mut Map) -> bool {
+        let (at, before) = (self.at, self.marks.len());
         let mut used = 0;
-        self.fire(rule, scope, index, body, &mut used, marks);
+        let fired = self.put(rule, scope, index, body, &mut used);
+        self.at = at;
+        if !fired {
+            self.marks.truncate(before);
+            return false;
+        }
+        self.claim(used);
+        if self.marks.len() == before && at.component != 0 {
+            self.claim(bit(1));
+        }
+        true
     }
 
-    /// Applies one row to one value; whether the value is now in `body`.
-    fn fire(
+    /// Puts the value of one row into `body`; whether it did.
+    fn put(
         &mut self,
         rule: &'static Rule,
         scope: Scope<'m>,
         index: usize,
         body: &mut Map,
         used: &mut u64,
-        marks: &mut Vec<Mark>,
     ) -> bool {
         if rule.via == Via::Structure {
             *used = u64::MAX;
             return true;
         }
         let Some(path) = &rule.path else { return self.fill(&rule.via, scope, index, body, used) };
-        let before = self.at;
-        let more = self.extras(&rule.in_resource, scope, index, marks);
+        let at = self.at;
+        let more = self.extras(&rule.in_resource, scope, index);
         let leaf = self.value(&rule.via, scope, index, used, more);
-        self.at = before;
+        self.at = at;
         let Some(leaf) = leaf else { return false };
-        let extras = self.extras(&rule.beside, scope, index, marks);
-        self.at = before;
+        let extras = self.extras(&rule.beside, scope, index);
+        self.at = at;
         // Of what can be out of order, bounds of ranges are quantities and those of periods are texts.
         let quantity = leaf.is_object();
         match element::place(body, path, leaf, extras, rule.overwrite) {
@@ -287,23 +318,24 @@ impl<'m> Engine<'m> {
         extras: &'static [Extra],
         scope: Scope<'m>,
         index: usize,
-        marks: &mut Vec<Mark>,
     ) -> Vec<(&'static Path, Value)> {
-        let mut out = Vec::new();
+        let (mut out, here) = (Vec::new(), self.at);
         for extra in extras {
             match &extra.from {
                 Beside::Constant(value) => out.push((&extra.path, value.clone())),
                 Beside::Field(source, via) => {
+                    self.at = here;
                     for (target, at) in self.resolve(source, scope, index) {
-                        let mut used = 0;
-                        self.at = at.unwrap_or(self.at);
-                        if let Some(value) = self.value(via, target, index, &mut used, Vec::new()) {
-                            out.push((&extra.path, value));
-                            if let Some((segment, field)) = at {
-                                let component =
-                                    source.numbers().get(1).map_or(used, |c| bit(usize::from(*c)));
-                                marks.push(Mark { segment, field, components: component });
+                        let (mut used, before) = (0, self.marks.len());
+                        self.at = at;
+                        let value = self.value(via, target, index, &mut used, Vec::new());
+                        self.at = at;
+                        match value {
+                            Some(value) => {
+                                out.push((&extra.path, value));
+                                self.claim(used);
                             }
+                            None => self.marks.truncate(before),
                         }
                     }
                 }
@@ -312,27 +344,26 @@ impl<'m> Engine<'m> {
         out
     }
 
-    /// Values that a source names from where a row stands, with the segment and field they lie in.
-    pub(crate) fn resolve(
-        &self,
-        source: &Source,
-        scope: Scope<'m>,
-        index: usize,
-    ) -> Vec<(Scope<'m>, Option<(usize, usize)>)> {
+    /// Values that a source names from where a row stands, and where they lie.
+    fn resolve(&self, source: &Source, scope: Scope<'m>, index: usize) -> Vec<(Scope<'m>, At)> {
         if !source.field && !matches!(scope, Scope::Segment) {
             let target = descend(scope, source.numbers());
-            return if self.valued(target.raw()) { vec![(target, None)] } else { Vec::new() };
+            let at = self.at.within(source.numbers());
+            return if self.valued(target.raw()) { vec![(target, at)] } else { Vec::new() };
         }
         let Some(index) = self.peer(index, source.of) else { return Vec::new() };
         let Some((field, within)) = split(source) else {
-            return vec![(Scope::Segment, Some((index, 0)))];
+            return vec![(Scope::Segment, At { segment: index, ..At::default() })];
         };
         let Some(value) = self.field(index, field) else { return Vec::new() };
         value
             .repetitions()
-            .map(|r| descend(Scope::Repetition(r), within))
-            .filter(|scope| self.valued(scope.raw()))
-            .map(|scope| (scope, Some((index, field))))
+            .enumerate()
+            .map(|(n, r)| {
+                let at = At { segment: index, field, repetition: n + 1, ..At::default() };
+                (descend(Scope::Repetition(r), within), at.within(within))
+            })
+            .filter(|(scope, _)| self.valued(scope.raw()))
             .collect()
     }
 
@@ -398,9 +429,9 @@ impl<'m> Engine<'m> {
         match via {
             Via::Map(id) => {
                 let Some(map) = self.tables.map(*id) else { return false };
-                let before = body.len();
-                self.inner(map, scope, index, body, used);
-                body.len() > before || *used != 0
+                let (before, marked) = (body.len(), self.marks.len());
+                self.inner(map, scope, index, body);
+                body.len() > before || self.marks.len() > marked
             }
             Via::Function(function) => function::fill(self, function, scope, index, body, used),
             _ => false,
@@ -418,8 +449,13 @@ impl<'m> Engine<'m> {
     ) -> Option<Value> {
         match via {
             Via::Structure => None,
-            Via::Constant(value) => {
-                *used |= bit(1);
+            Via::Constant(value, mapped) => {
+                // A constant for a value that is there says nothing of what it is.
+                match mapped {
+                    true => *used |= bit(1),
+                    false if self.at.field != 0 => self.marks.push(Mark { at: self.at, parts: 0 }),
+                    false => {}
+                }
                 Some(value.clone())
             }
             Via::Primitive(primitive, codes) => {
@@ -444,7 +480,7 @@ impl<'m> Engine<'m> {
                 match value {
                     Ok(value) => {
                         // The text of a code goes with the code.
-                        *used |= if codes.is_some() { 0x3F_FFFE } else { bit(1) };
+                        *used |= if codes.is_some() { bit(1) | bit(2) | bit(3) } else { bit(1) };
                         Some(value)
                     }
                     Err(reason) => {
@@ -458,10 +494,10 @@ impl<'m> Engine<'m> {
                 let build = if *coding { concept::single } else { concept::codeable };
                 build(self, scope, map, *table, used)
             }
-            Via::Map(id) => self.object(*id, scope, index, used).map(Value::Object),
+            Via::Map(id) => self.object(*id, scope, index).map(Value::Object),
             Via::Reference(id) => {
                 let kind = self.tables.map(*id)?.resource?;
-                let mut body = self.object(*id, scope, index, used)?;
+                let mut body = self.object(*id, scope, index)?;
                 for (path, value) in more {
                     element::place(&mut body, path, value, Vec::new(), false);
                 }
@@ -490,32 +526,26 @@ impl<'m> Engine<'m> {
     }
 
     /// An object by a data-type map; `None` if it would be empty or lack what the map requires.
-    pub(crate) fn object(
-        &mut self,
-        id: MapId,
-        scope: Scope<'m>,
-        index: usize,
-        used: &mut u64,
-    ) -> Option<Map> {
+    pub(crate) fn object(&mut self, id: MapId, scope: Scope<'m>, index: usize) -> Option<Map> {
         let map = self.tables.map(id)?;
         let mut body = Map::new();
-        self.inner(map, scope, index, &mut body, used);
-        (!body.is_empty() && complete(map, &body)).then_some(body)
+        self.inner(map, scope, index, &mut body);
+        if body.is_empty() {
+            return None;
+        }
+        if !complete(map, &body) {
+            self.refuse(Reason::IncompleteResource);
+            return None;
+        }
+        Some(body)
     }
 
-    fn inner(
-        &mut self,
-        map: &'static SegmentMap,
-        scope: Scope<'m>,
-        index: usize,
-        body: &mut Map,
-        used: &mut u64,
-    ) {
+    fn inner(&mut self, map: &'static SegmentMap, scope: Scope<'m>, index: usize, body: &mut Map) {
         if self.depth >= DEPTH {
             return;
         }
         self.depth += 1;
-        let mut marks = Vec::new();
+        let at = self.at;
         let count = scope.count();
         for rule in &map.rules {
             let first = rule.source.numbers().first().map(|n| usize::from(*n));
@@ -526,11 +556,10 @@ impl<'m> Engine<'m> {
             if !self.valued(target.raw()) || !self.holds(&rule.when, scope, index) {
                 continue;
             }
-            let mut within = 0;
-            if self.fire(rule, target, index, body, &mut within, &mut marks) {
-                *used |= first.map_or(within, bit);
-            }
+            self.at = at.within(rule.source.numbers());
+            self.fire(rule, target, index, body);
         }
+        self.at = at;
         self.depth -= 1;
     }
 }
@@ -543,11 +572,6 @@ fn descend<'m>(scope: Scope<'m>, numbers: &[u8]) -> Scope<'m> {
 /// The field of a source and the numbers within it.
 fn split(source: &Source) -> Option<(usize, &[u8])> {
     source.numbers().split_first().map(|(field, within)| (usize::from(*field), within))
-}
-
-/// The bit of component `n`; components past the 62nd share one.
-pub(crate) fn bit(n: usize) -> u64 {
-    1 << n.min(63)
 }
 
 /// Whether an object has what its map requires.

@@ -147,11 +147,11 @@ pub(crate) fn value(
 ) -> Option<Value> {
     match function {
         Function::Uri => {
-            *used |= bit(1) | bit(2) | bit(3);
+            *used |= authority_parts(scope, 1);
             authority(scope, &engine.facility).map(Value::from)
         }
         Function::EiUri => {
-            *used |= bit(2) | bit(3) | bit(4);
+            *used |= authority_parts(scope, 2);
             entity_authority(scope, &engine.facility).map(Value::from)
         }
         Function::UniversalId => {
@@ -170,11 +170,15 @@ pub(crate) fn value(
             Some(json!({"value": value, "unit": "days", "system": "http://unitsofmeasure.org", "code": "d"}))
         }
         Function::Endpoint => {
-            *used |= bit(1) | bit(2) | bit(3);
+            let dns = scope.child(3).text().trim() == "DNS";
+            *used |= if dns { bit(2) | bit(3) } else { authority_parts(scope, 1) };
             endpoint(scope, &engine.facility).map(Value::from)
         }
         Function::Organization => {
-            *used |= bit(1) | bit(2) | bit(3);
+            *used |= bit(1) | bit(2);
+            if code_system::universal(&scope.child(2).text()).is_some() {
+                *used |= bit(3);
+            }
             let body = organization(scope, &engine.facility)?;
             Some(engine.share("Organization", body))
         }
@@ -188,7 +192,12 @@ pub(crate) fn value(
             let map = engine.tables.codes_named("PrimaryLanguage");
             let concept = concept::codeable(engine, scope, map, None, used)?;
             let coded = concept.to_string().contains("urn:ietf:bcp:47");
-            if coded { Some(concept) } else { concept::label(scope).map(|text| json!({"text": text})) }
+            if coded {
+                return Some(concept);
+            }
+            let (component, text) = concept::label_at(scope)?;
+            *used = bit(component);
+            Some(json!({"text": text}))
         }
         Function::LanguageCode => {
             let text = scope.text();
@@ -196,9 +205,9 @@ pub(crate) fn value(
                 engine.tables.codes_named("PrimaryLanguage").and_then(|map| map.rows.get(text.trim()));
             let code =
                 known.map(|concept| Text::const_new(concept.code)).or_else(|| language_tag(text.trim()));
-            *used |= 0x3F_FFFE;
+            *used |= bit(1) | bit(2) | bit(3);
             if code.is_none() {
-                engine.refused.push((engine.at.0, engine.at.1, Reason::InvalidCode));
+                engine.refuse(Reason::InvalidCode);
             }
             code.map(Value::from)
         }
@@ -258,13 +267,14 @@ pub(crate) fn fill(
     match function {
         Function::Value => {
             // All repetitions are taken with the first.
-            let filled = body.contains_key("component")
-                || observation::has_value(body)
-                || observation::value(engine, index, body);
-            if filled {
-                *used = u64::MAX;
+            if !body.contains_key("component") && !observation::has_value(body) {
+                engine.taken = observation::value(engine, index, body);
             }
-            filled
+            *used = engine.taken.get(engine.repetition() - 1).copied().unwrap_or_default();
+            if *used == 0 {
+                engine.refuse(Reason::InvalidValue);
+            }
+            *used != 0
         }
         Function::Narrative => {
             let Some(text) = primitive::string(&scope.full_text()) else { return false };
@@ -298,7 +308,7 @@ impl<'m> Engine<'m> {
 
 fn checked<T>(engine: &mut Engine<'_>, found: Option<T>) -> Option<T> {
     if found.is_none() {
-        engine.refused.push((engine.at.0, engine.at.1, Reason::InvalidNumber));
+        engine.refuse(Reason::InvalidNumber);
     }
     found
 }
@@ -342,6 +352,13 @@ pub(crate) fn authority(scope: Scope<'_>, facility: &str) -> Option<Text> {
 pub(crate) fn entity_authority(scope: Scope<'_>, facility: &str) -> Option<Text> {
     let (name, id) = (scope.child(2).text(), scope.child(3).text());
     named_authority(name.trim(), id.trim(), facility)
+}
+
+/// The parts that the URI of an authority comes from: a name in part `n`, or a universal id and its type behind it.
+pub(crate) fn authority_parts(scope: Scope<'_>, n: usize) -> u64 {
+    let (name, id) = (scope.child(n).text(), scope.child(n + 1).text());
+    let by_name = !name.trim().is_empty() && code_system::universal(&id).is_none();
+    if by_name { bit(n) } else { bit(n + 1) | bit(n + 2) }
 }
 
 fn named_authority(name: &str, id: &str, facility: &str) -> Option<Text> {

@@ -42,10 +42,12 @@ pub(crate) fn reference(
     for (place, (component, code, display)) in levels.iter().copied().enumerate() {
         let part = scope.child(component);
         let Some(shown) = name(part) else { continue };
-        *used |= bit(component);
         let mut body = Map::new();
         let id = primitive::string(&part.child(2).text());
         let system = id.as_deref().and_then(code_system::universal);
+        let named = primitive::string(&part.child(1).text()).is_some();
+        let by_id = if system.is_some() || !named { bit(2) | bit(3) } else { 0 };
+        engine.claim_part(component, if named { bit(1) } else { 0 } | by_id);
         chain.push_str(&format!("/{code}:{shown}:{}", id.as_deref().unwrap_or_default()));
         if let Some(value) = primitive::string(&part.child(1).text()) {
             let system = system.unwrap_or_else(|| code_system::local(&engine.facility, "location"));
@@ -54,7 +56,7 @@ pub(crate) fn reference(
             body.insert("identifier", json!([{"system": "urn:ietf:rfc:3986", "value": system}]));
         }
         if Some(place) == last && levels == &PL {
-            comprehensive(engine, scope, &mut body, used);
+            comprehensive(engine, scope, &mut body);
         }
         body.insert("name", Value::from(shown));
         if Some(place) == last
@@ -88,10 +90,15 @@ pub(crate) fn reference(
 }
 
 /// The identifier of the location as a whole (PL.10), whose authority may stand apart (PL.11).
-fn comprehensive(engine: &Engine<'_>, scope: Scope<'_>, body: &mut Map, used: &mut u64) {
+fn comprehensive(engine: &mut Engine<'_>, scope: Scope<'_>, body: &mut Map) {
     let Some(value) = primitive::string(&scope.child(10).child(1).text()) else { return };
-    *used |= bit(10) | bit(11);
-    let system = function::entity_authority(scope.child(10), &engine.facility)
+    engine.claim_part(10, bit(1));
+    let own = function::entity_authority(scope.child(10), &engine.facility);
+    match own {
+        Some(_) => engine.claim_part(10, function::authority_parts(scope.child(10), 2)),
+        None => engine.claim_part(11, function::authority_parts(scope.child(11), 1)),
+    }
+    let system = own
         .or_else(|| function::authority(scope.child(11), &engine.facility))
         .unwrap_or_else(|| code_system::local(&engine.facility, "location"));
     let identifier = json!({"system": system, "value": value});

@@ -3,11 +3,10 @@
 use crate::attachment::attachment;
 use crate::concept;
 use crate::element::above;
-use crate::engine::{Engine, Scope};
+use crate::engine::{Engine, Scope, WITH_PARTS, bit};
 use crate::number;
 use crate::primitive;
 use crate::time::{self, Stamp, time_of_day};
-use crate::unmapped::Reason;
 use crate::value::{Map, Value, json};
 
 const ATTACHMENT: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";
@@ -23,43 +22,64 @@ pub(crate) fn is_text(kind: &str) -> bool {
     matches!(kind, "TX" | "FT" | "ST" | "")
 }
 
-/// Fills `value[x]`, or `component` where OBX-5 repeats; whether it did.
-pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map) -> bool {
-    let Some(&obx) = engine.segments.get(index) else { return false };
+/// Fills `value[x]`, or `component` where OBX-5 repeats; the answer has for each repetition which parts of it are there
+/// now, none of one that could not be taken.
+pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map) -> Vec<u64> {
+    let Some(&obx) = engine.segments.get(index) else { return Vec::new() };
     let kind = obx.field(2).text();
     let kind = kind.trim();
-    let values: Vec<_> =
-        obx.field(5).repetitions().filter(|r| engine.valued(r.raw())).map(Scope::Repetition).collect();
+    let mut taken = vec![0; obx.field(5).repetition_count()];
+    let (places, values): (Vec<_>, Vec<_>) = obx
+        .field(5)
+        .repetitions()
+        .enumerate()
+        .filter(|(_, r)| engine.valued(r.raw()))
+        .map(|(n, r)| (n, Scope::Repetition(r)))
+        .unzip();
+    let mut take = |value: usize, used: u64| {
+        if let Some(taken) = places.get(value).and_then(|place| taken.get_mut(*place)) {
+            *taken = used;
+        }
+    };
     let unit = obx.field(6).repetition(1);
     let unit = concept::unit(engine, Scope::Repetition(unit));
     if is_text(kind) {
         // Repetitions of text are its lines (HL7 v2.9 section 2A, TX).
-        let lines: Vec<_> = values.iter().filter_map(|v| primitive::string(&v.full_text())).collect();
-        if lines.is_empty() {
-            return false;
+        let mut lines = Vec::new();
+        for (n, value) in values.iter().enumerate() {
+            if let Some(line) = primitive::string(&value.full_text()) {
+                take(n, u64::MAX);
+                lines.push(line);
+            }
         }
-        body.insert("valueString", Value::from(lines.join("\n")));
-        return true;
+        if !lines.is_empty() {
+            body.insert("valueString", Value::from(lines.join("\n")));
+        }
+        return taken;
     }
     if kind == "NA"
         && let Some(samples) = samples(&values, &unit)
     {
-        return place(body, "valueSampledData", samples);
+        place(body, "valueSampledData", samples);
+        (0..values.len()).for_each(|n| take(n, u64::MAX));
+        return taken;
     }
     match values.as_slice() {
-        [] => false,
-        [one] => match typed(engine, kind, *one, &unit) {
-            Some((element, value)) => place(body, element, value),
-            None => refused(engine),
-        },
+        [] => {}
+        [one] => {
+            let mut used = 0;
+            if let Some((element, value)) = typed(engine, kind, *one, &unit, &mut used) {
+                place(body, element, value);
+                take(0, used);
+            }
+        }
         many => {
             let code = body.get("code").cloned();
             let mut components = Vec::new();
-            for one in many {
-                let Some((element, value)) = typed(engine, kind, *one, &unit) else {
-                    refused(engine);
-                    continue;
-                };
+            for (n, one) in many.iter().enumerate() {
+                let mut used = 0;
+                let Some((element, value)) = typed(engine, kind, *one, &unit, &mut used) else { continue };
+                take(n, used);
                 let mut component = Map::new();
                 if let Some(code) = &code {
                     component.insert("code", code.clone());
@@ -69,13 +89,12 @@ pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map) -> bo
                 place(&mut component, element, value);
                 components.push(Value::Object(component));
             }
-            if components.is_empty() {
-                return false;
+            if !components.is_empty() {
+                body.insert("component", Value::Array(components));
             }
-            body.insert("component", Value::Array(components));
-            true
         }
     }
+    taken
 }
 
 /// `{"extension": […data-absent-reason…]}`, for an element that must be there and is not known.
@@ -83,12 +102,7 @@ pub(crate) fn absent() -> Value {
     json!({"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]})
 }
 
-fn refused(engine: &mut Engine<'_>) -> bool {
-    engine.refused.push((engine.at.0, 5, Reason::InvalidValue));
-    false
-}
-
-fn place(body: &mut Map, element: &'static str, value: Value) -> bool {
+fn place(body: &mut Map, element: &'static str, value: Value) {
     if element == "extension" {
         if let Value::Array(list) = body.entry("extension").or_insert_with(|| json!([])) {
             list.push(value);
@@ -96,38 +110,64 @@ fn place(body: &mut Map, element: &'static str, value: Value) -> bool {
     } else {
         body.insert(element, value);
     }
-    true
 }
 
-fn typed(engine: &mut Engine<'_>, kind: &str, value: Scope<'_>, unit: &Map) -> Option<(&'static str, Value)> {
+/// The value of one repetition; `used` says which of its components it holds.
+fn typed(
+    engine: &mut Engine<'_>,
+    kind: &str,
+    value: Scope<'_>,
+    unit: &Map,
+    used: &mut u64,
+) -> Option<(&'static str, Value)> {
+    // As text all of it is taken.
+    *used = u64::MAX;
     let text = || primitive::string(&value.full_text()).map(|text| ("valueString", Value::from(text)));
     match kind {
         "NM" | "SI" => match number::compared(&value.text()) {
-            Some((comparator, number)) => Some(("valueQuantity", quantity(comparator, number, unit))),
+            Some((comparator, number)) => {
+                *used = bit(1);
+                Some(("valueQuantity", quantity(comparator, number, unit)))
+            }
             // Laboratories send words in numeric results; the word is the result.
             None => text(),
         },
-        "SN" => structured(value, unit).or_else(text),
+        "SN" => {
+            let structured = structured(value, unit).inspect(|_| *used = bit(1) | bit(2) | bit(3) | bit(4));
+            structured.or_else(text)
+        }
         "CQ" => match number::compared(&value.child(1).text()) {
             Some((comparator, number)) => {
                 let unit = concept::unit(engine, value.child(2));
+                *used = bit(1) | bit(2) | WITH_PARTS;
                 Some(("valueQuantity", quantity(comparator, number, &unit)))
             }
             None => text(),
         },
         "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => {
-            let mut used = 0;
-            concept::codeable(engine, value, None, None, &mut used).map(|v| ("valueCodeableConcept", v))
+            *used = 0;
+            concept::codeable(engine, value, None, None, used).map(|v| ("valueCodeableConcept", v))
         }
         "DT" | "TS" | "DTM" => match Stamp::parse(&value.text()) {
-            Some(stamp) => Some(("valueDateTime", Value::from(stamp.date_time(&mut engine.zones)))),
+            Some(stamp) => {
+                *used = bit(1);
+                Some(("valueDateTime", Value::from(stamp.date_time(&mut engine.zones))))
+            }
             None => text(),
         },
-        "TM" => time_of_day(&value.text()).map(|time| ("valueTime", Value::from(time))).or_else(text),
+        "TM" => match time_of_day(&value.text()) {
+            Some(time) => {
+                *used = bit(1);
+                Some(("valueTime", Value::from(time)))
+            }
+            None => text(),
+        },
         "DR" => {
+            *used = 0;
             let mut period = Map::new();
             for (n, name) in [(1, "start"), (2, "end")] {
                 if let Some(stamp) = Stamp::parse(&value.child(n).text()) {
+                    *used |= bit(n);
                     period.insert(name, Value::from(stamp.date_time(&mut engine.zones)));
                 }
             }
@@ -137,18 +177,21 @@ fn typed(engine: &mut Engine<'_>, kind: &str, value: Scope<'_>, unit: &Map) -> O
         "NR" => {
             let low = number::decimal(&value.child(1).text());
             let high = number::decimal(&value.child(2).text());
-            range(low, high, unit).map(|range| ("valueRange", range)).or_else(text)
+            let range = range(low, high, unit).inspect(|_| *used = bit(1) | bit(2));
+            range.map(|range| ("valueRange", range)).or_else(text)
         }
         "ED" | "RP" => {
-            let mut used = 0;
-            let attachment = attachment(value, &mut used)?;
+            *used = 0;
+            let attachment = attachment(value, used)?;
             Some(("extension", json!({"url": Value::from(ATTACHMENT), "valueAttachment": attachment})))
         }
         "VR" => {
+            *used = bit(1) | bit(2);
             let parts: Vec<_> = (1..=2).filter_map(|n| primitive::string(&value.child(n).text())).collect();
             (!parts.is_empty()).then(|| ("valueString", Value::from(parts.join("-"))))
         }
         "XCN" | "XPN" | "PN" | "CN" | "XON" | "XAD" | "XTN" | "CX" | "EI" | "HD" | "PL" | "MO" => {
+            *used = (1..=20).fold(0, |all, n| all | bit(n));
             let parts: Vec<_> = (1..=20).filter_map(|n| primitive::string(&value.child(n).text())).collect();
             (!parts.is_empty()).then(|| ("valueString", Value::from(parts.join(" "))))
         }

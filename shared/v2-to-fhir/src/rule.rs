@@ -63,8 +63,9 @@ impl Source {
 pub(crate) enum Via {
     /// `-`: the field shapes the message and holds no data of its own (set ids, value types).
     Structure,
-    /// `'text'`, `cc(system#code 'display')`: this value, where the source is valued.
-    Constant(Value),
+    /// `'text'`, `cc(system#code 'display')`: this value, where the source is valued; and whether the row's condition
+    /// asks which value that is, so that the constant stands for it.
+    Constant(Value, bool),
     /// `string`, `dateTime`, …; `code:Map` by a concept map.
     Primitive(Primitive, Option<CodesId>),
     /// `CodeableConcept` or `Coding` of a coded data type, by a concept map or in an HL7 table.
@@ -113,6 +114,10 @@ impl Rule {
         let element = columns.next().ok_or("no element column")?;
         let via = Via::parse(columns.next().unwrap_or("-"), names)?;
         let when = Condition::parse(columns.next().unwrap_or_default())?;
+        let via = match via {
+            Via::Constant(value, _) => Via::Constant(value, when.asks_for(&source)),
+            via => via,
+        };
         let (mut in_resource, mut beside) = (Vec::new(), Vec::new());
         for extra in split_outside_quotes(columns.next().unwrap_or_default(), ';') {
             match extra.trim() {
@@ -162,7 +167,7 @@ impl Via {
             || text.starts_with("coding(")
             || matches!(text, "true" | "false")
         {
-            return constant_value(text).map(Self::Constant);
+            return constant_value(text).map(|value| Self::Constant(value, false));
         }
         if let Some(map) = text.strip_prefix('&') {
             return Ok(Self::Reference(names.map(map)));

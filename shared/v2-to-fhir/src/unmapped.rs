@@ -1,26 +1,32 @@
 //! What the bundle does not hold.
+//!
+//! A resource marks the values it took; a value of the message that no resource of the bundle has marked is listed.
 
 use serde::{Deserialize, Serialize};
 
-/// A valued field, or part of one, that no element of the bundle holds. Never carries content.
+use crate::engine::Engine;
+
+/// A value, or all that lies within it, that no element of the bundle holds. Never carries content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmapped {
     /// Name of the segment, `PID`.
     pub segment: String,
     /// Which segment of that name in the message, from 1.
     pub occurrence: usize,
-    /// Field, `PID-10`, or component, `PID-3.6`; the segment's name where the whole segment has no map.
+    /// The field, `PID-10`; of a field that repeats the repetition, `PID-3[2]`; the component, `PID-3[2].6`; the
+    /// subcomponent, `PID-3[2].4.3`: the widest of which the bundle holds nothing. The segment's name where the whole
+    /// segment has no map.
     pub path: String,
     /// Why.
     pub reason: Reason,
 }
 
-/// Why a field is not in the bundle.
+/// Why a value is not in the bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
-    /// No row of the maps takes the field, or the row's condition does not hold.
+    /// No row of the maps takes the value, or the row's condition does not hold.
     NoRow,
     /// The message map has no place for the segment.
     SegmentNotExpected,
@@ -34,8 +40,214 @@ pub enum Reason {
     InvalidValue,
     /// The element takes one value and already holds another.
     AlreadySet,
-    /// The resource that would hold it lacks a required element.
+    /// The resource or element that would hold it lacks a required part.
     IncompleteResource,
     /// `""`: the sender asks for deletion, which a message bundle cannot express.
     ExplicitNull,
+}
+
+/// A place in a message: numbers from 1 within the segment, and 0 for all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct At {
+    /// Position in the message, from 0.
+    pub(crate) segment: usize,
+    pub(crate) field: usize,
+    pub(crate) repetition: usize,
+    pub(crate) component: usize,
+    pub(crate) subcomponent: usize,
+}
+
+impl At {
+    /// The place that numbers lead to from here. A value without parts is its own first part.
+    pub(crate) fn within(mut self, numbers: &[u8]) -> Self {
+        for number in numbers {
+            let level = if self.component == 0 { &mut self.component } else { &mut self.subcomponent };
+            if *level == 0 {
+                *level = usize::from(*number);
+            }
+        }
+        self
+    }
+
+    fn holds(&self, leaf: &Self) -> bool {
+        let within = |mine: usize, other: usize| mine == 0 || other == 0 || mine == other;
+        within(self.repetition, leaf.repetition)
+            && within(self.component, leaf.component)
+            && within(self.subcomponent, leaf.subcomponent)
+    }
+}
+
+/// Parts of the value at a place that a resource holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) at: At,
+    /// The [`bit`]s of the parts; [`u64::MAX`] for the whole.
+    pub(crate) parts: u64,
+}
+
+/// Part `n` of a value: a component, of which the first subcomponent is meant, or a subcomponent. Parts past the 62nd
+/// share one bit.
+pub(crate) fn bit(n: usize) -> u64 {
+    1 << n.clamp(1, 63)
+}
+
+/// Added to bits: all subcomponents of the components are meant.
+pub(crate) const WITH_PARTS: u64 = 1;
+
+impl Mark {
+    /// Whether it is for this subcomponent.
+    fn takes(&self, leaf: &At) -> bool {
+        if !self.at.holds(leaf) {
+            return false;
+        }
+        if self.parts == u64::MAX {
+            return true;
+        }
+        match (self.at.component, self.at.subcomponent) {
+            (0, _) => {
+                self.parts & bit(leaf.component) != 0
+                    && (leaf.subcomponent == 1 || self.parts & WITH_PARTS != 0)
+            }
+            (_, 0) => self.parts & bit(leaf.subcomponent) != 0,
+            _ => true,
+        }
+    }
+}
+
+/// Walks the message and lists what is not marked.
+pub(crate) struct Listing<'e, 'm> {
+    engine: &'e Engine<'m>,
+    /// By place.
+    marks: Vec<Mark>,
+    /// By place; the first reason for a place comes first.
+    refused: Vec<(At, Reason)>,
+    out: Vec<Unmapped>,
+}
+
+impl<'e, 'm> Listing<'e, 'm> {
+    /// A listing of what resources have not marked: `kept` are the marks of those in the bundle, `dropped` of those that
+    /// are not.
+    pub(crate) fn new(engine: &'e Engine<'m>, kept: Vec<Mark>, dropped: Vec<Mark>) -> Self {
+        let mut marks = kept;
+        marks.sort_unstable_by_key(|mark| (mark.at.segment, mark.at.field, mark.at.repetition));
+        let mut refused = engine.refused.clone();
+        refused.extend(dropped.into_iter().map(|mark| (mark.at, Reason::IncompleteResource)));
+        refused.sort_by_key(|(at, _)| (at.segment, at.field, at.repetition));
+        Self { engine, marks, refused, out: Vec::new() }
+    }
+
+    /// `unexpected` says of each segment whether the message map has no place for it.
+    pub(crate) fn list(mut self, unexpected: &[bool]) -> Vec<Unmapped> {
+        let (mut mark, mut refusal) = (0, 0);
+        for index in 0..self.engine.segments.len() {
+            if unexpected.get(index) == Some(&true) {
+                self.push(index, String::new(), Reason::SegmentNotExpected);
+                continue;
+            }
+            // MSH-1 and MSH-2 are delimiters.
+            let first = if index == 0 { 3 } else { 1 };
+            for field in first..=self.engine.fields(index).len() {
+                let here = (index, field);
+                let before = |at: &At| (at.segment, at.field) < here;
+                let of = |at: &At| (at.segment, at.field) == here;
+                mark += self.marks.iter().skip(mark).take_while(|mark| before(&mark.at)).count();
+                refusal += self.refused.iter().skip(refusal).take_while(|(at, _)| before(at)).count();
+                let marks = self.marks.iter().skip(mark).take_while(|mark| of(&mark.at)).count();
+                let refusals = self.refused.iter().skip(refusal).take_while(|(at, _)| of(at)).count();
+                self.field(index, field, (mark, mark + marks), (refusal, refusal + refusals));
+                mark += marks;
+                refusal += refusals;
+            }
+        }
+        self.out
+    }
+
+    fn push(&mut self, index: usize, place: String, reason: Reason) {
+        let Some(segment) = self.engine.segments.get(index) else { return };
+        let occurrence = self.engine.occurrences.get(index).copied().unwrap_or_default();
+        let (name, path) = (segment.name(), format!("{}{place}", segment.name()));
+        self.out.push(Unmapped { segment: name.to_owned(), occurrence, path, reason });
+    }
+
+    /// Lists what of one field is not among its marks; both are ranges of what was sorted.
+    fn field(&mut self, index: usize, n: usize, marks: (usize, usize), refused: (usize, usize)) {
+        let Some(&field) = self.engine.fields(index).get(n - 1) else { return };
+        if field.is_empty() || !(field.is_null() || self.engine.valued(field.raw())) {
+            return;
+        }
+        let marks = self.marks.get(marks.0..marks.1).unwrap_or_default();
+        // Marks of all repetitions come first.
+        let (of_field, mut marks) = marks.split_at(marks.partition_point(|mark| mark.at.repetition == 0));
+        if of_field.iter().any(|mark| mark.parts == u64::MAX) {
+            return;
+        }
+        let mut refused = self.refused.get(refused.0..refused.1).unwrap_or_default();
+        let valued = |raw: &[u8]| raw == b"\"\"" || self.engine.valued(raw);
+        let repeats = field.repetition_count() > 1;
+        let mut found: Vec<(String, Reason)> = Vec::new();
+        let mut all = true;
+        for (r, repetition) in field.repetitions().enumerate().filter(|(_, r)| valued(r.raw())) {
+            let at = At { segment: index, field: n, repetition: r + 1, ..At::default() };
+            marks = marks
+                .get(marks.partition_point(|mark| mark.at.repetition < at.repetition)..)
+                .unwrap_or_default();
+            refused = refused
+                .get(refused.partition_point(|(of, _)| of.repetition < at.repetition)..)
+                .unwrap_or_default();
+            let here = marks
+                .get(..marks.partition_point(|mark| mark.at.repetition == at.repetition))
+                .unwrap_or_default();
+            let why = refused
+                .get(..refused.partition_point(|(of, _)| of.repetition == at.repetition))
+                .unwrap_or_default();
+            let reason = |leaf: &At, null: bool| match why.iter().find(|(at, _)| at.holds(leaf)) {
+                _ if null => Reason::ExplicitNull,
+                Some((_, reason)) => *reason,
+                None => Reason::NoRow,
+            };
+            if here.iter().any(|mark| mark.parts == u64::MAX && mark.at.component == 0) {
+                all = false;
+                continue;
+            }
+            let (mut parts, mut none) = (Vec::new(), true);
+            for (c, component) in repetition.components().enumerate().filter(|(_, c)| valued(c.raw())) {
+                let at = At { component: c + 1, ..at };
+                let (mut missed, mut taken) = (Vec::new(), false);
+                for (s, part) in component.subcomponents().enumerate().filter(|(_, s)| valued(s.raw())) {
+                    let at = At { subcomponent: s + 1, ..at };
+                    if here.iter().any(|mark| mark.takes(&at)) {
+                        taken = true;
+                    } else {
+                        missed.push((at.subcomponent, reason(&at, part.is_null())));
+                    }
+                }
+                none &= !taken;
+                let c = at.component;
+                match missed.as_slice() {
+                    [] => {}
+                    [(_, why), ..] if !taken => parts.push((format!(".{c}"), *why)),
+                    some => parts.extend(some.iter().map(|(s, why)| (format!(".{c}.{s}"), *why))),
+                }
+            }
+            let place = if repeats { format!("[{}]", r + 1) } else { String::new() };
+            if none && let Some((_, why)) = parts.first() {
+                found.push((place, *why));
+            } else {
+                all = false;
+                found.extend(parts.into_iter().map(|(part, why)| (format!("{place}{part}"), why)));
+            }
+        }
+        match found.first() {
+            None => {}
+            Some((_, why)) if all && found.iter().all(|(_, other)| other == why) => {
+                let why = *why;
+                self.push(index, format!("-{n}"), why);
+            }
+            Some(_) => {
+                for (place, why) in found {
+                    self.push(index, format!("-{n}{place}"), why);
+                }
+            }
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! A message walked from top to bottom: which resource each segment makes, extends and refers to.
 
-use crate::draft::{self, Handle, Mark};
+use crate::draft::{self, Handle};
 use crate::element::{self, Path};
 use crate::engine::{self, Engine};
 use crate::primitive;
 use crate::table::{MessageMap, Placement, Relation};
+use crate::unmapped::{At, Mark};
 use crate::value::{Map, Value};
 
 /// Resources that belong to one order; the next order has its own.
@@ -76,9 +77,9 @@ pub(crate) fn groups(engine: &Engine<'_>) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// Walks the message; segments that the message map has no place for are in the answer.
-pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<usize> {
-    let mut unexpected = Vec::new();
+/// Walks the message; the answer says of each segment whether the message map has no place for it.
+pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<bool> {
+    let mut unexpected = vec![false; engine.segments.len()];
     let mut waiting: Vec<Waiting<'static>> = Vec::new();
     let mut followed: Option<Handle> = None;
     engine.groups = groups(engine);
@@ -94,7 +95,9 @@ pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<usi
         }
         let rows = engine.names.get(index).and_then(|name| map.rows.get(name));
         let Some(rows) = rows else {
-            unexpected.push(index);
+            if let Some(unexpected) = unexpected.get_mut(index) {
+                *unexpected = true;
+            }
             continue;
         };
         let mut made = None;
@@ -227,11 +230,16 @@ fn continued(engine: &mut Engine<'_>, index: usize) -> Option<Handle> {
         }
     };
     if joined {
-        for field in 1..=here.field_count() {
-            if matches!(field, 1 | 4 | 5) || same(field) {
-                draft.marks.push(Mark { segment: index, field, components: u64::MAX });
-            }
-        }
+        // What the line before gave, this one would give too.
+        let before = draft.marks.iter().rev().take_while(|mark| mark.at.segment + 1 == index);
+        let repeated: Vec<_> = before
+            .filter(|mark| !matches!(mark.at.field, 1 | 5) && same(mark.at.field))
+            .map(|mark| Mark { at: At { segment: index, ..mark.at }, ..*mark })
+            .collect();
+        draft.marks.extend(repeated);
+        draft.marks.extend(
+            [1, 5].map(|field| Mark { at: At { segment: index, field, ..At::default() }, parts: u64::MAX }),
+        );
     }
     Some(handle)
 }

@@ -333,7 +333,7 @@ fn each_value_of_a_result_is_in_the_bundle_or_listed() {
         resources(&conversion.bundle, "Observation")[0]["component"].as_array().map(Vec::len),
         Some(1)
     );
-    assert!(conversion.unmapped.iter().any(|u| u.path == "OBX-5" && u.reason == Reason::InvalidValue));
+    assert!(conversion.unmapped.iter().any(|u| u.path == "OBX-5[2]" && u.reason == Reason::InvalidValue));
     let whole = values("ED", "^text^plain^A^one~^text^plain^A^two");
     assert!(!whole.unmapped.iter().any(|u| u.path.starts_with("OBX-5")));
     for (kind, value, text) in [("CQ", "trace", "trace"), ("MO", "12.50^USD", "12.50 USD")] {

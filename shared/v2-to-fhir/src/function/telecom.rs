@@ -84,10 +84,22 @@ pub(super) fn contact_point(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mu
     if !period.is_empty() {
         point.insert("period", Value::Object(period));
     }
-    // XTN.1 and XTN.12 are the same number written as one; XTN.4 only counts where it was taken.
-    *used |= bit(1) | bit(2) | bit(3) | bit(5) | bit(6) | bit(7) | bit(8) | bit(12);
-    if electronic || point.get("value").and_then(Value::as_str) == address.as_deref() {
-        *used |= bit(4);
+    let held = point.get("value").and_then(Value::as_str).unwrap_or_default();
+    // XTN.1 and XTN.12 may be the same number written as one.
+    let same =
+        |text: &str| text == held || (!digits(text).is_empty() && digits(held).contains(&digits(text)));
+    for n in [1, 4, 12] {
+        *used |= if text(n).is_some_and(|text| same(&text)) { bit(n) } else { 0 };
     }
+    if !electronic {
+        *used |= bit(5) | bit(6) | bit(7) | bit(8);
+    }
+    let known = |map: &str, n: usize| text(n).is_some_and(|from| code(map, &from).is_some());
+    *used |= if known("TelecommunicationEquipmentType", 3) { bit(3) } else { 0 };
+    *used |= if mobile.is_none() && known("TelecommunicationUseCode", 2) { bit(2) } else { 0 };
     Some(point)
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
 }
