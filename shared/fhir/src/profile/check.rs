@@ -8,7 +8,7 @@ use crate::json::Value;
 use crate::validator::{Path, Scope};
 use crate::{ErrorCode, IssueType, Severity};
 
-/// Most findings of one check.
+/// Most errors of one check, after which it ends; of warnings as many are kept, and the check goes on.
 const MAX_FINDINGS: usize = 200;
 
 /// A finding, not yet counted among the issues of the validation.
@@ -42,7 +42,7 @@ pub(crate) struct Check<'c, 'w> {
     profile: &'w Profile,
     /// None where it is only asked whether the element meets the profile.
     findings: Option<Vec<Finding<'w>>>,
-    failed: bool,
+    errors: usize,
 }
 
 impl<'c, 'w> Check<'c, 'w> {
@@ -55,7 +55,7 @@ impl<'c, 'w> Check<'c, 'w> {
         path: &Path<'_>,
         scope: &Scope<'_, 'w>,
     ) -> (Vec<Finding<'w>>, Result<(), Stop>) {
-        let mut check = Self { library, session, profile, findings: Some(Vec::new()), failed: false };
+        let mut check = Self { library, session, profile, findings: Some(Vec::new()), errors: 0 };
         let result = check.whole(node, path, scope);
         (check.findings.unwrap_or_default(), result)
     }
@@ -72,9 +72,9 @@ impl<'c, 'w> Check<'c, 'w> {
             None | Some(Found::Unusable(_)) => None,
             Some(Found::Type(kind)) => Some(node.kind.is_a(library.definitions, kind.name())),
             Some(Found::Profile(profile)) => Some(session.once(profile, node, || {
-                let mut check = Self { library, session, profile, findings: None, failed: false };
+                let mut check = Self { library, session, profile, findings: None, errors: 0 };
                 check.whole(node, &Path::UNKNOWN, scope)?;
-                Ok(!check.failed)
+                Ok(check.errors == 0)
             })?),
         })
     }
@@ -95,10 +95,8 @@ impl<'c, 'w> Check<'c, 'w> {
     }
 
     const fn is_over(&self) -> bool {
-        match &self.findings {
-            Some(findings) => findings.len() >= MAX_FINDINGS,
-            None => self.failed,
-        }
+        // Where it is only asked whether the element meets the profile, one error is the answer.
+        self.errors >= if self.findings.is_some() { MAX_FINDINGS } else { 1 }
     }
 
     pub(super) fn report(
@@ -110,9 +108,13 @@ impl<'c, 'w> Check<'c, 'w> {
         error: ErrorCode,
         message: String,
     ) -> Option<&mut Finding<'w>> {
-        self.failed |= severity >= Severity::Error;
+        let is_error = severity >= Severity::Error;
+        self.errors += usize::from(is_error);
         let profile = self.profile.url.clone();
         let findings = self.findings.as_mut()?;
+        if !is_error && findings.len() >= MAX_FINDINGS {
+            return None;
+        }
         let expression = path.to_string();
         findings.push(Finding { severity, at: at?, expression, code, error, message, rule: None, profile });
         findings.last_mut()

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use super::rule::Profile;
 use crate::fhirpath::{Budget, Node, Stop, Temporal};
 
-/// Steps of one validation over all profiles: some ten milliseconds.
-const MAX_STEPS: u32 = 400_000;
+/// Steps of one validation over all profiles: some thirty milliseconds.
+const MAX_STEPS: u32 = 160_000;
 /// How many references to other resources are followed one after another.
 const MAX_REFERENCES: usize = 8;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{URL, against, found, named, profile, validator};
+use super::{URL, against, errors, found, named, profile, validator};
 use crate::ErrorCode;
 
 #[test]
@@ -38,4 +38,18 @@ fn references_in_a_circle_and_in_a_long_row_end() {
     let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries}).to_string();
     let outcome = validator.validate(bundle.as_bytes());
     assert!(outcome.is_valid(), "{:?}", found(&outcome).first());
+}
+
+#[test]
+fn many_warnings_hide_no_error() {
+    let elements = [
+        json!({"id": "Patient.name", "path": "Patient.name", "min": 0, "max": "*"}),
+        json!({"id": "Patient.name.use", "path": "Patient.name.use", "min": 1, "max": "1",
+            "binding": {"strength": "required", "valueSet": "http://example.org/none"}}),
+    ];
+    let validator = validator(&[profile("Patient", &elements)]);
+    let mut names = vec![json!({"use": "usual", "text": "x"}); 300];
+    names.push(json!({"text": "x"}));
+    let outcome = against(&validator, &json!({"resourceType": "Patient", "name": names}));
+    assert_eq!(errors(&outcome), ["Patient.name[300].use"]);
 }
