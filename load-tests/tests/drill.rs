@@ -53,7 +53,13 @@ fn brokers_are_stopped_and_killed() {
 
 #[test]
 fn a_wrong_command_line_is_told_apart() {
-    for arguments in [&["nonsense"][..], &[], &["kill", "--instances", "1"], &["kill", "--seed", "x"]] {
+    for arguments in [
+        &["nonsense"][..],
+        &[],
+        &["kill", "--instances", "1"],
+        &["kill", "--seed", "x"],
+        &["kill", "--narratives", "2"],
+    ] {
         let program = env!("CARGO_BIN_EXE_wardstream-drill");
         let output = Command::new(program).args(arguments).output().expect("the program can be started");
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");

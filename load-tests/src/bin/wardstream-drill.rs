@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use wardstream_load_tests::drill::{self, Name, Options, Outcome, Run};
+use wardstream_load_tests::share;
 
 /// Exit status of a wrong command line (`EX_USAGE`).
 const EX_USAGE: u8 = 64;
@@ -36,18 +37,30 @@ struct Args {
     /// Messages of the feed, where the drill counts in messages [default: the drill's own].
     #[arg(long)]
     messages: Option<u64>,
+    /// Share of the messages that carry a narrative, 0 to 1; all others are in codes and numbers alone. The more of
+    /// them, the more the models set the pace.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share)]
+    narratives: f64,
     /// Instances of each service.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=8))]
     instances: u8,
     /// For `broker`: how many brokers, one line after the other; 1 or 3.
-    #[arg(long, value_delimiter = ',', default_value = "1,3", value_parser = ["1", "3"])]
-    brokers: Vec<String>,
+    #[arg(long, value_delimiter = ',', default_value = "1,3", value_parser = brokers)]
+    brokers: Vec<usize>,
     /// Messages in the line at a time: with enough of them every stage always has some.
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u64).range(1..))]
     backlog: u64,
     /// Keep configurations and logs in this folder [default: a temporary one, kept only after a violation].
     #[arg(long)]
     folder: Option<PathBuf>,
+}
+
+fn brokers(text: &str) -> Result<usize, &'static str> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("neither 1 nor 3"),
+    }
 }
 
 fn main() -> ExitCode {
@@ -78,17 +91,15 @@ fn say(line: &str) {
 
 fn run(args: Args) -> Result<bool, service::Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let temporary = match &args.folder {
+    let (folder, temporary) = match args.folder {
         Some(folder) => {
-            std::fs::create_dir_all(folder)?;
-            None
+            std::fs::create_dir_all(&folder)?;
+            (folder.canonicalize()?, None)
         }
-        None => Some(tempfile::TempDir::with_prefix("wardstream-drill-")?),
-    };
-    let folder = match (&args.folder, &temporary) {
-        (Some(folder), _) => folder.canonicalize()?,
-        (None, Some(temporary)) => temporary.path().to_owned(),
-        (None, None) => return Err("no folder".into()),
+        None => {
+            let temporary = tempfile::TempDir::with_prefix("wardstream-drill-")?;
+            (temporary.path().to_owned(), Some(temporary))
+        }
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
@@ -103,12 +114,12 @@ fn run(args: Args) -> Result<bool, service::Failure> {
         seed: args.seed,
         kills: args.kills,
         messages: args.messages,
+        narratives: args.narratives,
         instances: usize::from(args.instances),
-        brokers: args.brokers.iter().map(|count| if count == "3" { 3 } else { 1 }).collect(),
+        brokers: args.brokers,
     };
     // This is the main thread, which lives longest.
-    let place =
-        Run { folder: folder.clone(), runtime: runtime.handle().clone(), backlog: args.backlog, interrupted };
+    let place = Run { folder, runtime: runtime.handle().clone(), backlog: args.backlog, interrupted };
     let outcome = drill::run(&options, &place);
     let whole = matches!(&outcome, Ok(outcome) if outcome.verdict.holds());
     if let Some(temporary) = temporary.filter(|_| !whole) {

@@ -47,7 +47,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     duplicate_rate: f64,
     /// Share of messages that carry a narrative, 0 to 1; all others then say in codes and numbers what they have to
-    /// say. Without it, as a general hospital: half of the messages carry a text, and most others a diagnosis in words.
+    /// say. Without it, as in a general hospital: more than a quarter are narratives, and most others name a diagnosis.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     narratives: Option<f64>,
     /// When the first message is made, by the hospital's clock (RFC 3339).

@@ -15,7 +15,7 @@ const LONGEST: u64 = 20;
 
 pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) -> Result<Figures, Error> {
     let outages = options.kills.unwrap_or(OUTAGES);
-    line.feed(options.seed, None);
+    line.feed(options, None);
     let mut killed = 0_u64;
     let nodes = line.parts.kafka.nodes().len();
     for round in 0..outages {
@@ -33,8 +33,7 @@ pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) ->
         }
         let since = Instant::now();
         line.until("the outage to last", |_| since.elapsed() >= Duration::from_secs(seconds))?;
-        let node = &mut line.parts.kafka.nodes_mut()[at];
-        node.resume().map_err(|error| Error::part("Apache Kafka", error))?;
+        line.resume(at)?;
     }
     line.pass(100)?;
     line.settle()?;

@@ -13,30 +13,40 @@ use crate::drill::{Error, Figures, Options, figure};
 
 const ROUNDS: u64 = 3;
 
-#[derive(Clone, Copy, Debug)]
-enum Fault {
+/// What can be away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
     Registry,
     Mail,
     Store,
-    Together,
-    Disk,
 }
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Away(&'static [Part]),
+    FullDisk,
+}
+
+const FAULTS: [Fault; 5] = [
+    Fault::Away(&[Part::Registry]),
+    Fault::Away(&[Part::Mail]),
+    Fault::Away(&[Part::Store]),
+    Fault::Away(&[Part::Registry, Part::Mail, Part::Store]),
+    Fault::FullDisk,
+];
 
 pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) -> Result<Figures, Error> {
     let rounds = options.kills.unwrap_or(ROUNDS);
-    line.feed(options.seed, None);
+    line.feed(options, None);
     let mut done = 0_u64;
     for _ in 0..rounds {
-        let mut faults = [Fault::Registry, Fault::Mail, Fault::Store, Fault::Together, Fault::Disk];
+        let mut faults = FAULTS;
         faults.shuffle(rng);
         for fault in faults {
             line.pass(rng.random_range(50..150))?;
             match fault {
-                Fault::Disk => full_disk(line)?,
-                Fault::Registry => away(line, rng, true, false, false)?,
-                Fault::Mail => away(line, rng, false, true, false)?,
-                Fault::Store => away(line, rng, false, false, true)?,
-                Fault::Together => away(line, rng, true, true, true)?,
+                Fault::Away(parts) => away(line, rng, parts)?,
+                Fault::FullDisk => full_disk(line)?,
             }
             done += 1;
         }
@@ -46,7 +56,8 @@ pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) ->
 }
 
 /// Takes these away until somebody misses each, and gives them back.
-fn away(line: &mut Line, rng: &mut ChaCha8Rng, registry: bool, mail: bool, store: bool) -> Result<(), Error> {
+fn away(line: &mut Line, rng: &mut ChaCha8Rng, parts: &[Part]) -> Result<(), Error> {
+    let [registry, mail, store] = [Part::Registry, Part::Mail, Part::Store].map(|part| parts.contains(&part));
     let mut restarted = None;
     if registry {
         line.parts.registry.shut();
@@ -80,11 +91,9 @@ fn away(line: &mut Line, rng: &mut ChaCha8Rng, registry: bool, mail: bool, store
     line.parts.registry.open();
     line.parts.store.open();
     line.runtime().block_on(line.parts.mail.server.resume()).map_err(|error| Error::part("mail", error))?;
-    for at in restarted.into_iter().chain(line.fleet.of(notify::NAME)).chain(line.fleet.of(audit::NAME)) {
-        let what = format!("{} to be ready again", line.fleet.instances[at]);
-        line.until(&what, |line| line.fleet.is_ready(at))?;
-    }
-    Ok(())
+    let mut missing =
+        line.fleet.of(notify::NAME).into_iter().chain(line.fleet.of(audit::NAME)).chain(restarted);
+    missing.try_for_each(|at| line.ready(at))
 }
 
 /// Lets no file of the broker grow any more (RLIMIT_FSIZE): what a full disk does to each append, without the right to
@@ -96,8 +105,7 @@ fn full_disk(line: &mut Line) -> Result<(), Error> {
     prlimit(id, Resource::Fsize, Rlimit { current: Some(0), maximum: None })
         .map_err(|error| Error::io("limit of the broker's files")(error.into()))?;
     line.until("Kafka to halt on a full disk", |line| !line.parts.kafka.nodes_mut()[0].is_running())?;
-    let node = &mut line.parts.kafka.nodes_mut()[0];
-    node.kill();
-    node.resume().map_err(|error| Error::part("Apache Kafka", error))?;
+    line.parts.kafka.nodes_mut()[0].kill();
+    line.resume(0)?;
     line.pass(50)
 }

@@ -32,7 +32,7 @@ pub(crate) fn drill(
             line.excuse(at);
         }
     }
-    line.feed(options.seed, None);
+    line.feed(options, None);
     let mut unknown = 0;
     for round in 0..cuts {
         line.pass(rng.random_range(20..100))?;

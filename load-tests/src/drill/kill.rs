@@ -15,7 +15,7 @@ pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) ->
     let kills = options.kills.unwrap_or(KILLS);
     let messages = options.messages.unwrap_or(MESSAGES_A_KILL * kills).max(1);
     let began_at = line.ended();
-    line.feed(options.seed, Some(messages));
+    line.feed(options, Some(messages));
     let (first, last) = (messages / 20, (messages * 19 / 20).max(messages / 20 + 1));
     let mut moments: Vec<u64> = (0..kills).map(|_| began_at + rng.random_range(first..last)).collect();
     moments.sort_unstable();

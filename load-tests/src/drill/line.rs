@@ -10,24 +10,23 @@ use tokio::runtime::Handle;
 use worm_log::{S3Store, VerifyOptions};
 
 use crate::drill::fleet::{End, Fleet};
-use crate::drill::load::{Load, Message, RAW};
+use crate::drill::load::{Load, Message, RAW, hospital};
 use crate::drill::parts::{Parts, Setup};
 use crate::drill::reader::{Follower, Library};
 use crate::drill::service::{self, SERVICES, WORKERS};
 use crate::drill::verdict::{Account, Mail, Verdict, Violation};
-use crate::drill::{Error, Run};
-use crate::{Config, Feed, Mix};
+use crate::drill::{Error, Options, Run};
 
 /// Without any progress for so long the line counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long one look at the line takes when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
+/// A group that was stable for so long is: a cooperative rebalance has two generations, the second soon after the first.
+const REST: Duration = Duration::from_secs(2);
 /// Exit status of a Rust program whose main thread panicked.
 const PANICKED: i32 = 101;
 /// How long the ledger's producer waits for an acknowledgement: a worker sends no further mail before.
 const LEDGER_WAIT: Duration = Duration::from_secs(30);
-/// Segments with words: diagnosis, allergy, note.
-const REMARKS: [&[u8]; 3] = [b"DG1|", b"AL1|", b"NTE|"];
 /// Topics that `audit` does not keep.
 const NOT_KEPT: &str = "audit.manifests";
 
@@ -121,17 +120,42 @@ impl Line {
     }
 
     fn until_ready(&mut self) -> Result<(), Error> {
-        for at in 0..self.fleet.instances.len() {
-            let what = format!("{} to be ready", self.fleet.instances[at]);
-            self.until(&what, |line| line.fleet.is_ready(at))?;
-        }
-        Ok(())
+        (0..self.fleet.instances.len()).try_for_each(|at| self.ready(at))
+    }
+
+    /// Waits until an instance is ready.
+    pub(crate) fn ready(&mut self, at: usize) -> Result<(), Error> {
+        let what = format!("{} to be ready", self.fleet.instances[at]);
+        self.until(&what, |line| line.fleet.is_ready(at))
+    }
+
+    /// Waits until the group of an instance is complete and at rest. A static member that is stopped in the middle of a
+    /// rebalance comes back without another one, and what it had just given up would be nobody's.
+    pub(crate) fn settled(&mut self, at: usize) -> Result<(), Error> {
+        let service = self.fleet.instances[at].service;
+        let members = self.fleet.of(service).len();
+        let (group, config) = (format!("wardstream.{service}"), self.parts.config.clone());
+        let mut since = Instant::now();
+        self.until(&format!("{group} to be at rest"), |_| {
+            let rests = stream::lag(&config, &group, |_| false)
+                .is_ok_and(|group| group.state == "Stable" && group.members == members);
+            if !rests {
+                since = Instant::now();
+            }
+            since.elapsed() > REST
+        })
+    }
+
+    /// Starts a broker that was stopped, or that ended.
+    pub(crate) fn resume(&mut self, broker: usize) -> Result<(), Error> {
+        let node = &mut self.parts.kafka.nodes_mut()[broker];
+        node.resume().map_err(|error| Error::part("Apache Kafka", error))
     }
 
     /// Begins to publish the messages of a hospital, for ever or so many of them.
-    pub(crate) fn feed(&mut self, seed: u64, messages: Option<u64>) {
+    pub(crate) fn feed(&mut self, options: &Options, messages: Option<u64>) {
         let limit = usize::try_from(messages.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        self.publish(hospital(seed).take(limit));
+        self.publish(hospital(options.seed, options.narratives).take(limit));
     }
 
     /// Begins to publish these.
@@ -364,29 +388,4 @@ impl Line {
         }
         Ok(())
     }
-}
-
-/// A hospital whose messages mostly carry no text: what the line does with a text costs thirty times the rest, and a
-/// drill is about the rest.
-pub(crate) fn hospital(seed: u64) -> impl Iterator<Item = Message> + Send {
-    let mix = Mix {
-        adt: 60,
-        lab_result: 30,
-        radiology_report: 1,
-        imaging_order: 0,
-        lab_order: 7,
-        note: 1,
-        referral: 0,
-        appointment: 0,
-        vaccination: 1,
-    };
-    Feed::new(Config { seed, patients: 400, mix, ..Config::default() })
-        .map(|message| (message.key, without_remarks(&message.bytes)))
-}
-
-/// Without the segments that hold a diagnosis, an allergy or a remark in words.
-fn without_remarks(message: &[u8]) -> Vec<u8> {
-    let said = |segment: &&[u8]| !REMARKS.iter().any(|name| segment.starts_with(name));
-    let segments: Vec<&[u8]> = message.split(|byte| *byte == b'\r').filter(said).collect();
-    segments.join(&b'\r')
 }

@@ -9,6 +9,8 @@ use stream::{Outgoing, Publisher};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::{Config, Feed};
+
 /// A key and a value.
 pub(crate) type Message = (Vec<u8>, Vec<u8>);
 
@@ -79,6 +81,12 @@ impl Load {
     pub(crate) fn acknowledged(&self) -> Vec<(i32, i64)> {
         self.tally.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The messages of a hospital, of which this share carries a narrative.
+pub(crate) fn hospital(seed: u64, narratives: f64) -> impl Iterator<Item = Message> + Send {
+    Feed::new(Config { seed, patients: 400, narratives: Some(narratives), ..Config::default() })
+        .map(|message| (message.key, message.bytes))
 }
 
 async fn publish(

@@ -4,8 +4,8 @@ use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::drill::line::{Line, hospital};
-use crate::drill::load::Message;
+use crate::drill::line::Line;
+use crate::drill::load::{Message, hospital};
 use crate::drill::{Error, Figures, Options, figure};
 
 const MESSAGES: u64 = 100_000;
@@ -13,7 +13,8 @@ const MESSAGES: u64 = 100_000;
 pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) -> Result<Figures, Error> {
     let messages = options.messages.unwrap_or(MESSAGES);
     let mut rng = ChaCha8Rng::seed_from_u64(rng.next_u64());
-    let feed = hospital(options.seed).map(move |(key, bytes)| -> Message { (key, mutate(bytes, &mut rng)) });
+    let feed = hospital(options.seed, options.narratives)
+        .map(move |(key, bytes)| -> Message { (key, mutate(bytes, &mut rng)) });
     line.publish(feed.take(usize::try_from(messages).unwrap_or(usize::MAX)));
     line.finish()?;
     Ok(vec![figure("mutated", messages)])
@@ -87,11 +88,11 @@ mod tests {
     fn mutations_replay_from_their_seed_and_change_almost_every_message() {
         let run = || -> Vec<Vec<u8>> {
             let mut rng = ChaCha8Rng::seed_from_u64(3);
-            hospital(3).take(500).map(|(_, bytes)| mutate(bytes, &mut rng)).collect()
+            hospital(3, 0.1).take(500).map(|(_, bytes)| mutate(bytes, &mut rng)).collect()
         };
         let (one, other) = (run(), run());
         assert!(one == other, "the same seed gives the same bytes");
-        let changed = hospital(3).zip(&one).filter(|((_, bytes), mutated)| bytes != *mutated).count();
+        let changed = hospital(3, 0.1).zip(&one).filter(|((_, bytes), mutated)| bytes != *mutated).count();
         assert!(changed > 450, "{changed}");
         assert!(one.iter().all(|message| message.len() < 16 << 20), "larger ones are another drill");
     }

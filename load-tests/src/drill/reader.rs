@@ -6,7 +6,7 @@ use std::time::Duration;
 use contracts::headers::{
     ERROR_CODE, OUTPUT_INDEX, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIMESTAMP, SOURCE_TOPIC,
 };
-use contracts::{NotificationSent, STAGES, dead_letter_topic, topics};
+use contracts::{NotificationSent, STAGES, dead_letter_topic, parked_topic, topics};
 use stream::{Incoming, Observer, Table, Tail, TailEvent};
 use telemetry::{Health, Metrics};
 
@@ -28,9 +28,8 @@ impl Follower {
         let config = stream::Config { group_id: uuid::Uuid::new_v4().to_string(), ..kafka.clone() };
         let observer = Observer::new("drill", Metrics::new().stage("drill"), Health::new());
         let mut ends: Vec<String> =
-            STAGES.iter().flat_map(|stage| [dead_letter_topic(stage), format!("{stage}.parked")]).collect();
+            STAGES.iter().flat_map(|stage| [dead_letter_topic(stage), parked_topic(stage)]).collect();
         ends.extend(["notification.sent", "line.dropped"].map(str::to_owned));
-        ends.retain(|name| topics(1).iter().any(|topic| topic.name == *name));
         let ends: Vec<&str> = ends.iter().map(String::as_str).collect();
         let tail = Tail::new("drill", &ends, &[], &config, &observer)
             .map_err(|error| Error::part("reader", error))?;

@@ -12,15 +12,15 @@ const BETWEEN: u64 = 50;
 
 pub(crate) fn drill(line: &mut Line, options: &Options, _rng: &mut ChaCha8Rng) -> Result<Figures, Error> {
     let rounds = options.kills.unwrap_or(ROUNDS);
-    line.feed(options.seed, None);
+    line.feed(options, None);
     let mut rolled = 0_u64;
     for _ in 0..rounds {
         for at in 0..line.fleet.instances.len() {
             line.pass(BETWEEN)?;
             line.stop(at)?;
             line.fleet.start(at)?;
-            let what = format!("{} to be ready", line.fleet.instances[at]);
-            line.until(&what, |line| line.fleet.is_ready(at))?;
+            line.ready(at)?;
+            line.settled(at)?;
             rolled += 1;
         }
     }

@@ -52,6 +52,8 @@ pub struct Options {
     pub kills: Option<u64>,
     /// Messages of the feed, where the drill counts in messages; each drill's own default unless set.
     pub messages: Option<u64>,
+    /// Share of these messages that carry a narrative, 0 to 1.
+    pub narratives: f64,
     /// Instances of each service.
     pub instances: usize,
     /// For `broker`: how many brokers, one line after the other.
@@ -72,10 +74,10 @@ pub struct Run {
 }
 
 /// What a drill did, beside the verdict's figures: a name and a value each.
-pub(crate) type Figures = Vec<(String, String)>;
+pub(crate) type Figures = Vec<(String, u64)>;
 
-pub(crate) fn figure(name: &str, value: u64) -> (String, String) {
-    (name.to_owned(), value.to_string())
+pub(crate) fn figure(name: &str, value: u64) -> (String, u64) {
+    (name.to_owned(), value)
 }
 
 /// What came of it.

@@ -17,7 +17,7 @@ const FROZEN: Duration = Duration::from_secs(SESSION_SECONDS + TRANSACTION_SECON
 
 pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) -> Result<Figures, Error> {
     let freezes = options.kills.unwrap_or(FREEZES);
-    line.feed(options.seed, None);
+    line.feed(options, None);
     let mut turns = Vec::new();
     for _ in 0..freezes {
         if turns.is_empty() {
@@ -37,8 +37,7 @@ pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) ->
         line.until("others to take over", |line| since.elapsed() > FROZEN && line.ended() >= published)?;
         line.fleet.thaw(at)?;
         line.pass(50)?;
-        let what = format!("{} to be ready again", line.fleet.instances[at]);
-        line.until(&what, |line| line.fleet.is_ready(at))?;
+        line.ready(at)?;
     }
     line.settle()?;
     Ok(vec![figure("freezes", freezes), figure("messages", line.published())])
