@@ -169,6 +169,12 @@ fn reconcile(draft: &mut Draft) {
                 }
             }
         }
+        // mad-1
+        "MedicationAdministration" => {
+            if let Some(Value::Object(dosage)) = draft.body.get_mut("dosage") {
+                dosage.entry("dose").or_insert_with(absent);
+            }
+        }
         // prr-1
         "ServiceRequest" if draft.body.contains_key("orderDetail") => {
             draft.body.entry("code").or_insert_with(absent);

@@ -180,11 +180,14 @@ pub(crate) fn unit(engine: &Engine<'_>, scope: Scope<'_>) -> Map {
     let known = || {
         code.as_deref().and_then(crate::unit::ucum).or_else(|| text.as_deref().and_then(crate::unit::ucum))
     };
-    if system.as_deref() == Some(ucum) && code.is_some() {
-        // A sender that names UCUM is believed, but for a few spellings that UCUM does not have.
-        let code = known().map(Text::const_new).or(code);
-        quantity.insert("system", Value::from(ucum));
-        quantity.insert("code", Value::from(code.unwrap_or_default()));
+    if system.as_deref() == Some(ucum) {
+        // A sender that names UCUM is believed as far as UCUM has the unit; else what was sent is only a text.
+        if let Some(code) =
+            known().map(Text::const_new).or_else(|| code.filter(|code| crate::unit::is_ucum(code)))
+        {
+            quantity.insert("system", Value::from(ucum));
+            quantity.insert("code", Value::from(code));
+        }
     } else if let Some(code) = known() {
         quantity.insert("system", Value::from(ucum));
         quantity.insert("code", Value::from(code));

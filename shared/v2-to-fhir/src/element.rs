@@ -159,10 +159,11 @@ pub(crate) fn push_new(root: &mut Map, path: &Path, item: &Value) -> bool {
 }
 
 /// Choice elements (`value[x]`) that rows fill by more than one type; FHIR takes one.
-const CHOICES: [&str; 9] = [
+const CHOICES: [&str; 10] = [
     "bounds",
     "collected",
     "deceased",
+    "dose",
     "effective",
     "medication",
     "multipleBirth",

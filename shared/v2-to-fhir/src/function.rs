@@ -54,10 +54,10 @@ pub(crate) enum Function {
     QuantityIn(Source),
     /// NM to a number of minutes, with the unit of another field.
     MinutesIn(Source),
-    /// What a strength is per, where only its numerator was sent: one.
-    One,
-    /// What a daily dose is per.
-    OneDay,
+    /// NM to a Ratio: the field of its unit, the field of the number it is per (else one), the field of that one's unit.
+    Ratio(Source, Source, Source),
+    /// CQ to a Ratio of it a day.
+    PerDay,
     /// CQ to a number of minutes.
     Minutes,
     /// A start moved on by this NM: the field of the start, the field of the unit (else minutes).
@@ -116,8 +116,8 @@ impl Function {
             "quantity" => Self::Quantity,
             "quantity-in" => Self::QuantityIn(next()?),
             "minutes-in" => Self::MinutesIn(next()?),
-            "one" => Self::One,
-            "one-day" => Self::OneDay,
+            "ratio" => Self::Ratio(next()?, next()?, next()?),
+            "per-day" => Self::PerDay,
             "minutes" => Self::Minutes,
             "after" => Self::After(next()?, next().ok()),
             "before" => Self::Before(next()?, next().ok()),
@@ -216,22 +216,28 @@ pub(crate) fn value(
         Function::LocationOfNdl => location::reference(engine, scope, &location::NDL, used),
         Function::Quantity => quantity(engine, scope, used).map(Value::Object),
         Function::QuantityIn(source) => {
-            // Every use is a SimpleQuantity, which takes no comparator.
-            let value = checked(engine, number::decimal(&scope.text()))?;
+            let quantity = in_unit(engine, scope, source, index)?;
             *used |= bit(1);
-            let mut quantity = Map::new();
-            quantity.insert("value", value);
-            quantity.extend(unit_of(engine, source, index));
-            Some(Value::Object(quantity))
+            Some(quantity)
         }
         Function::MinutesIn(_)
         | Function::Minutes
         | Function::After(..)
         | Function::Before(..)
         | Function::TqDuration => timing::value(engine, function, scope, index, used),
-        Function::One => Some(json!({"value": 1_i64})),
-        Function::OneDay => {
-            Some(json!({"value": 1_i64, "unit": "day", "system": "http://unitsofmeasure.org", "code": "d"}))
+        Function::Ratio(unit, per, per_unit) => {
+            let numerator = in_unit(engine, scope, unit, index)?;
+            *used |= bit(1);
+            let per = engine.resolve_first(per, index).filter(|per| number::decimal(&per.text()).is_some());
+            let denominator = per.and_then(|per| in_unit(engine, per, per_unit, index));
+            let denominator = denominator.unwrap_or_else(|| json!({"value": 1_i64}));
+            Some(json!({"numerator": numerator, "denominator": denominator}))
+        }
+        Function::PerDay => {
+            let numerator = quantity(engine, scope, used).map(Value::Object)?;
+            let day =
+                json!({"value": 1_i64, "unit": "day", "system": "http://unitsofmeasure.org", "code": "d"});
+            Some(json!({"numerator": numerator, "denominator": day}))
         }
         Function::Street => street(scope, used).map(Value::from),
         Function::EventTitle => title(engine, "event", 2),
@@ -311,6 +317,15 @@ fn checked<T>(engine: &mut Engine<'_>, found: Option<T>) -> Option<T> {
         engine.refuse(Reason::InvalidNumber);
     }
     found
+}
+
+/// A number with the unit of another field. Every use is a SimpleQuantity, which takes no comparator.
+fn in_unit(engine: &mut Engine<'_>, scope: Scope<'_>, unit: &Source, index: usize) -> Option<Value> {
+    let value = checked(engine, number::decimal(&scope.text()))?;
+    let mut quantity = Map::new();
+    quantity.insert("value", value);
+    quantity.extend(unit_of(engine, unit, index));
+    Some(Value::Object(quantity))
 }
 
 fn unit_of(engine: &Engine<'_>, source: &Source, index: usize) -> Map {

@@ -148,6 +148,108 @@ pub(crate) fn ucum(unit: &str) -> Option<&'static str> {
     exact.or_else(|| UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))).map(|(_, code)| *code)
 }
 
+/// Units of UCUM that take a metric prefix, and those that do not.
+const METRIC: [&str; 34] = [
+    "m", "s", "g", "K", "cd", "mol", "rad", "Hz", "N", "Pa", "J", "W", "A", "V", "F", "Ohm", "S", "Wb",
+    "Cel", "T", "H", "lm", "lx", "Bq", "Gy", "Sv", "l", "L", "eq", "osm", "U", "kat", "[iU]", "[IU]",
+];
+const PLAIN: [&str; 50] = [
+    "%",
+    "min",
+    "h",
+    "d",
+    "wk",
+    "mo",
+    "a",
+    "deg",
+    "bar",
+    "cal",
+    "Ci",
+    "R",
+    "dyn",
+    "[degF]",
+    "[lb_av]",
+    "[oz_av]",
+    "[in_i]",
+    "[ft_i]",
+    "[fl_oz_us]",
+    "[cup_us]",
+    "[tsp_us]",
+    "[tbs_us]",
+    "[drp]",
+    "[HPF]",
+    "[LPF]",
+    "[pH]",
+    "[ppm]",
+    "[ppb]",
+    "[ppth]",
+    "m[Hg]",
+    "m[H2O]",
+    "cm[H2O]",
+    "mm[Hg]",
+    "[CFU]",
+    "[PFU]",
+    "[arb'U]",
+    "[USP'U]",
+    "[TCID_50]",
+    "[APL'U]",
+    "[GPL'U]",
+    "[MPL'U]",
+    "[BAU]",
+    "[AU]",
+    "[Amb'a'1'U]",
+    "[Lf]",
+    "[beth'U]",
+    "[D'ag'U]",
+    "B",
+    "Np",
+    "1",
+];
+const PREFIXES: [&str; 14] = ["da", "Y", "Z", "E", "P", "T", "G", "M", "k", "h", "d", "c", "m", "u"];
+const SMALL: [&str; 4] = ["n", "p", "f", "a"];
+
+/// Whether a code that a sender calls UCUM is made of units that UCUM has. Rarer ones of it are not known here.
+pub(crate) fn is_ucum(code: &str) -> bool {
+    let Some(bare) = without_annotations(code) else { return false };
+    let parts = bare.strip_prefix('/').unwrap_or(&bare);
+    !parts.is_empty() && parts.split(['.', '/']).all(term)
+}
+
+/// `mg{creat}/{score}` as `mg/1`; `None` where a brace is not closed or holds what it may not.
+fn without_annotations(code: &str) -> Option<String> {
+    let (mut bare, mut rest) = (String::new(), code);
+    while let Some((before, after)) = rest.split_once('{') {
+        bare.push_str(before);
+        if bare.is_empty() || bare.ends_with(['.', '/']) {
+            bare.push('1');
+        }
+        let (text, tail) = after.split_once('}')?;
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'{') {
+            return None;
+        }
+        rest = tail;
+    }
+    bare.push_str(rest);
+    (!bare.contains('}')).then_some(bare)
+}
+
+/// A unit with its exponent: `m2`, `10*3`, `mmol`.
+fn term(term: &str) -> bool {
+    let unit = match term.strip_prefix("10*").or_else(|| term.strip_prefix("10^")) {
+        Some(power) => {
+            let power = power.strip_prefix(['+', '-']).unwrap_or(power);
+            return !power.is_empty() && power.bytes().all(|b| b.is_ascii_digit());
+        }
+        None if !term.is_empty() && term.bytes().all(|b| b.is_ascii_digit()) => return true,
+        None => term.trim_end_matches(|c: char| c.is_ascii_digit()),
+    };
+    let unit = if unit.len() < term.len() { unit.strip_suffix(['+', '-']).unwrap_or(unit) } else { unit };
+    let prefixed = |prefix: &str| unit.strip_prefix(prefix).is_some_and(|rest| METRIC.contains(&rest));
+    METRIC.contains(&unit)
+        || PLAIN.contains(&unit)
+        || PREFIXES.iter().chain(&SMALL).any(|prefix| prefixed(prefix))
+}
+
 /// Seconds in one of a unit of time, for durations that are added to a start.
 pub(crate) fn seconds(unit: &str) -> Option<i64> {
     Some(match ucum(unit)? {
@@ -163,6 +265,31 @@ pub(crate) fn seconds(unit: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_of_ucum_are_known() {
+        for code in [
+            "mg/dL",
+            "10*3/uL",
+            "/min",
+            "mm[Hg]",
+            "{score}",
+            "mL/min/{1.73_m2}",
+            "m[IU]/L",
+            "kg/m2",
+            "%",
+            "umol/L",
+            "mg{creat}",
+        ] {
+            assert!(is_ucum(code), "{code}");
+        }
+        for code in ["", "/", "X", "mg//dL", "a b", "10*", "{x", "mcg/dL", "tab", "<5", "2..3"] {
+            assert!(!is_ucum(code), "{code}");
+        }
+        for (written, code) in UNITS {
+            assert!(is_ucum(code), "{written}");
+        }
+    }
 
     #[test]
     fn written_forms_become_ucum() {

@@ -38,4 +38,9 @@ golden!(
     vxu_v04,
     rde_o11,
     oul_r22,
+    adt_a08,
+    dft_p03,
+    rds_o13,
+    ras_o17,
+    ppr_pc1,
 );

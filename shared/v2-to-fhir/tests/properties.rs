@@ -5,7 +5,7 @@ mod check;
 use proptest::prelude::*;
 use wardstream_v2_to_fhir::{Options, convert, patient_identity};
 
-const MESSAGES: [&str; 12] = [
+const MESSAGES: [&str; 17] = [
     include_str!("messages/adt_a01.hl7"),
     include_str!("messages/adt_a40.hl7"),
     include_str!("messages/oru_r01.hl7"),
@@ -18,6 +18,11 @@ const MESSAGES: [&str; 12] = [
     include_str!("messages/vxu_v04.hl7"),
     include_str!("messages/rde_o11.hl7"),
     include_str!("messages/oul_r22.hl7"),
+    include_str!("messages/adt_a08.hl7"),
+    include_str!("messages/dft_p03.hl7"),
+    include_str!("messages/rds_o13.hl7"),
+    include_str!("messages/ras_o17.hl7"),
+    include_str!("messages/ppr_pc1.hl7"),
 ];
 
 /// What feeds are seen to send where it does not belong.
