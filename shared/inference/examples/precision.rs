@@ -1,7 +1,5 @@
-//! Prints what eight-bit products cost: `cargo run --release -p wardstream-inference --example precision`.
-//!
-//! Every text of `training/vignettes.psv` and `training/holdout.psv` is classified with both precisions. Accuracies are
-//! of the holdout, which the heads never learned from.
+//! Prints what eight-bit products cost on labelled texts, lines of `urgency|specialty|doc_type|style|text`:
+//! `cargo run --release -p wardstream-inference --example precision -- shared/inference/training/holdout.psv`.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::error::Error;
@@ -12,8 +10,6 @@ use wardstream_inference::heads::Heads;
 use wardstream_inference::{Classification, Document, Encoder, EncoderOptions, Models, Precision, cosine};
 
 const HEADS: &[u8] = include_bytes!("../heads/heads.safetensors");
-const VIGNETTES: &str = include_str!("../training/vignettes.psv");
-const HOLDOUT: &str = include_str!("../training/holdout.psv");
 
 /// Urgency, specialty and document type, as the files write them.
 fn labels(classification: &Classification) -> [String; 3] {
@@ -36,10 +32,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Models::with(encoder, Heads::parse(HEADS)?, CriticalTable::committed()?)
     };
     let (single, int8) = (load(Precision::F32)?, load(Precision::Int8)?);
-    let mut likenesses = Vec::new();
-    let (mut changed, mut right, mut held_out) = ([0; 3], [[0; 2]; 3], 0);
-    for (file, holdout) in [(VIGNETTES, false), (HOLDOUT, true)] {
-        for line in file.lines().filter(|line| !line.starts_with('#')) {
+    for file in std::env::args().skip(1) {
+        let mut likenesses = Vec::new();
+        // Of each task: labels that differ, and labels that are right with either precision.
+        let (mut changed, mut right) = ([0; 3], [[0; 2]; 3]);
+        for line in std::fs::read_to_string(&file)?.lines().filter(|line| !line.starts_with('#')) {
             let columns: Vec<&str> = line.splitn(5, '|').collect();
             let [urgency, specialty, doc_type, _style, text] = columns[..] else { continue };
             let embeddings = [single.encoder().embed(&[text])?, int8.encoder().embed(&[text])?].concat();
@@ -49,27 +46,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             let document = Document::from_text(text);
             let found = labels(&single.classify(&document)?);
             let rounded = labels(&int8.classify(&document)?);
-            held_out += usize::from(holdout);
             for (task, expected) in [urgency, specialty, doc_type].into_iter().enumerate() {
                 changed[task] += usize::from(found[task] != rounded[task]);
-                if holdout {
-                    right[task][0] += usize::from(found[task] == expected);
-                    right[task][1] += usize::from(rounded[task] == expected);
-                }
+                right[task][0] += usize::from(found[task] == expected);
+                right[task][1] += usize::from(rounded[task] == expected);
             }
         }
-    }
-    likenesses.sort_by(f32::total_cmp);
-    let count = likenesses.len();
-    let mean = likenesses.iter().sum::<f32>() / count.max(1) as f32;
-    let least = likenesses.first().copied().unwrap_or(0.0);
-    println!("{count} texts: cosine of int8 with fp32 mean {mean:.4}, least {least:.4}");
-    for (task, name) in ["urgency", "specialty", "document type"].into_iter().enumerate() {
-        let [single, int8] = right[task];
-        println!(
-            "{name}: {} of {count} labels differ; holdout right {single} (fp32), {int8} (int8) of {held_out}",
-            changed[task]
-        );
+        likenesses.sort_by(f32::total_cmp);
+        let count = likenesses.len();
+        let mean = likenesses.iter().sum::<f32>() / count.max(1) as f32;
+        let least = likenesses.first().copied().unwrap_or(0.0);
+        println!("{file}: {count} texts, cosine of int8 with fp32 mean {mean:.4}, least {least:.4}");
+        for (task, name) in ["urgency", "specialty", "document type"].into_iter().enumerate() {
+            let ([single, int8], changed) = (right[task], changed[task]);
+            println!("  {name}: right {single} (fp32), {int8} (int8); {changed} labels differ");
+        }
     }
     Ok(())
 }

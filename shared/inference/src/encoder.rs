@@ -1,9 +1,9 @@
 //! A BERT sentence encoder: text in, unit vectors out.
 //!
-//! candle reads the weights; the forward pass is the project's own, on slices of them. candle's takes up to 2.5 times as
-//! long as onnxruntime's on the same weights: its activation and softmax go number by number, each step allocates, and
-//! texts of different lengths are padded to the longest. Here every step is written for the vectors of the processor at
-//! hand, weights are laid out once as the products read them, and texts share the products without padding.
+//! candle reads the weights; the forward pass is the project's own, on slices of them. candle's has an activation and a
+//! softmax that go number by number, allocates at each step, and pads texts of different lengths to the longest. Here
+//! every step is written for the vectors of the processor at hand, weights are laid out once as the products read them,
+//! and texts share the products without padding.
 //! `docs/performance-encoder.md` has the figures. Results are those of candle's `BertModel` to single precision, which
 //! the tests hold.
 
@@ -44,9 +44,9 @@ pub enum Precision {
     /// Single precision, as published.
     #[default]
     F32,
-    /// Eight-bit integers: a scale for each output's weights, and for each token's activations as they come. Two to
-    /// three times as fast where the processor has instructions for it, and not quite the same result:
-    /// `docs/performance-encoder.md` says what it costs.
+    /// Eight-bit integers: a scale for each output's weights, and for each token's activations as they come. Faster where
+    /// the processor has instructions for it, and not quite the same result: `docs/performance-encoder.md` says what it
+    /// costs.
     Int8,
 }
 
