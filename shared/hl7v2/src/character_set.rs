@@ -6,6 +6,7 @@ use encoding_rs::{
     BIG5, DecoderResult, EUC_JP, EUC_KR, Encoding, GB18030, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE,
     WINDOWS_1252,
 };
+use memchr::{memchr_iter, memrchr_iter};
 
 use crate::{Delimiters, iso_2022};
 
@@ -28,7 +29,12 @@ enum Kind {
 impl CharacterSet {
     /// The set that `header`, the line of MSH, declares in MSH-18.
     pub(crate) fn of_header(header: &[u8], delimiters: &Delimiters) -> Self {
-        let declared = header.split(|b| *b == delimiters.field).nth(17).unwrap_or_default();
+        // MSH-18 follows the 17th separator, which is nearer to the end: few headers are longer.
+        let separator = delimiters.field;
+        let after = memchr_iter(separator, header).count().checked_sub(17);
+        let start = after.and_then(|after| memrchr_iter(separator, header).nth(after)).map(|at| at + 1);
+        let rest = start.and_then(|start| header.get(start..)).unwrap_or_default();
+        let declared = rest.split(|b| *b == separator).next().unwrap_or_default();
         let separates = |b: &u8| Some(*b) == delimiters.repetition || *b == delimiters.component;
         Self::declared(declared.split(separates))
     }
@@ -280,6 +286,20 @@ mod tests {
         assert_eq!(name_of(&["USA"]), "UTF-8");
         assert_eq!(name_of(&["UNICODE UTF-16"]), "UTF-8");
         assert_eq!(name_of(&[]), "UTF-8");
+    }
+
+    #[test]
+    fn msh_18_is_found_in_headers_of_every_length() {
+        for (before, after) in [(16, 0), (16, 1), (16, 8)] {
+            let header = format!("MSH|^~\\&{}8859/2{}", "|".repeat(before), "|x".repeat(after));
+            let set = CharacterSet::of_header(header.as_bytes(), &Delimiters::default());
+            assert_eq!(set.name(), "ISO-8859-2", "{after} fields after it");
+        }
+        for before in [0, 15, 17] {
+            let header = format!("MSH|^~\\&{}8859/2", "|".repeat(before));
+            let set = CharacterSet::of_header(header.as_bytes(), &Delimiters::default());
+            assert_eq!(set.name(), "UTF-8", "{before} separators before it");
+        }
     }
 
     fn text(declared: &str, bytes: &[u8]) -> Result<String, usize> {
