@@ -55,16 +55,16 @@ def measure(name, seconds, path):
         raw = file.read()
     read = reader(name)
     values = read(raw)
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
+    count, start = 0, time.process_time()
+    while time.process_time() - start < seconds:
         read(raw)
         count += 1
-    print(f"{count / (time.perf_counter() - start):.1f}")
+    print(f"{count / (time.process_time() - start):.1f}")
     print("\n".join(str(value) for value in values))
 
 
 def run(options, name):
-    """Messages a second and the values, measured in a process of its own on one core."""
+    """Messages a second of processor time, so that other work counts little, and the values; in a process of its own."""
     program = [sys.executable, __file__, "--measure"] if name in PYTHON else [options.binary]
     command = ["taskset", "-c", str(options.core), *program, name, str(options.seconds), options.message]
     rate, *values = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -85,7 +85,7 @@ def compare(options):
     titles = {OWN: (OWN, None), **RUST, **PYTHON}
     size = os.path.getsize(options.message)
     print(f"An ORU^R01 of {size} bytes, split, and six values read; one core")
-    print(f"Median, lowest and highest of {options.rounds} rounds of {options.seconds:g} s, in turns")
+    print(f"Median, lowest and highest of {options.rounds} rounds of {options.seconds:g} s of processor time, in turns")
     for name in contenders:
         low, high = min(rates[name]), max(rates[name])
         print(f"{titles[name][0]:<20} {median[name]:>12,.0f} messages/s   ({low:,.0f} to {high:,.0f})")
