@@ -211,7 +211,7 @@ pub fn reply(
     let ascii = (3..=12).all(|n| header.field(n).is_ascii()) && text.is_none_or(str::is_ascii);
     if !ascii {
         writer.skip(5).raw("UNICODE UTF-8");
-    } else if !declared.is_empty() && is_ascii_compatible(&declared) {
+    } else if !declared.is_empty() && declared.is_ascii() && is_ascii_compatible(&declared) {
         writer.skip(5).raw(&declared);
     }
 
@@ -413,6 +413,13 @@ mod tests {
             let at = |path: &str| ack.query(path).unwrap().unwrap_or_default();
             assert_eq!([at("MSH-6"), at("MSH-18"), at("MSA-2")], ["KÖLN", "UNICODE UTF-8", "77"]);
         }
+    }
+
+    #[test]
+    fn a_name_of_a_character_set_that_is_none_is_not_copied() {
+        let original = ORIGINAL.replace("AL|ER", "||||8859/1 \u{142}");
+        let ack = reply(original.as_bytes(), AckCode::AA, None, None, "A1", "2024");
+        assert_eq!(Message::parse(&ack).unwrap().query("MSH-18").unwrap(), None);
     }
 
     #[test]
