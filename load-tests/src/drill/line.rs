@@ -21,8 +21,6 @@ use crate::drill::{Error, Options, Run};
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long one look at the line takes when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
-/// A group that was stable for so long is: a cooperative rebalance has two generations, the second soon after the first.
-const REST: Duration = Duration::from_secs(2);
 /// Exit status of a Rust program whose main thread panicked.
 const PANICKED: i32 = 101;
 /// How long the ledger's producer waits for an acknowledgement: a worker sends no further mail before.
@@ -127,23 +125,6 @@ impl Line {
     pub(crate) fn ready(&mut self, at: usize) -> Result<(), Error> {
         let what = format!("{} to be ready", self.fleet.instances[at]);
         self.until(&what, |line| line.fleet.is_ready(at))
-    }
-
-    /// Waits until the group of an instance is complete and at rest. A static member that is stopped in the middle of a
-    /// rebalance comes back without another one, and what it had just given up would be nobody's.
-    pub(crate) fn settled(&mut self, at: usize) -> Result<(), Error> {
-        let service = self.fleet.instances[at].service;
-        let members = self.fleet.of(service).len();
-        let (group, config) = (format!("wardstream.{service}"), self.parts.config.clone());
-        let mut since = Instant::now();
-        self.until(&format!("{group} to be at rest"), |_| {
-            let rests = stream::lag(&config, &group, |_| false)
-                .is_ok_and(|group| group.state == "Stable" && group.members == members);
-            if !rests {
-                since = Instant::now();
-            }
-            since.elapsed() > REST
-        })
     }
 
     /// Starts a broker that was stopped, or that ended.

@@ -20,7 +20,6 @@ pub(crate) fn drill(line: &mut Line, options: &Options, _rng: &mut ChaCha8Rng) -
             line.stop(at)?;
             line.fleet.start(at)?;
             line.ready(at)?;
-            line.settled(at)?;
             rolled += 1;
         }
     }

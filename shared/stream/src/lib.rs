@@ -11,6 +11,7 @@
 //! | `lineage`, `outcome` | where a record came from; the guard against duplicates |
 //! | `progress`, `caution`, `machine` | the state of the owner: what is in flight, what may commit, who died where; pure |
 //! | `owner`, `link`, `session` | the thread that owns consumer and producer; transactions and their three ends |
+//! | `orphans` | partitions that static members left behind, and the stir that brings them back |
 //! | `worker`, `waiting`, `parked` | the pool that runs the stage; what waits in place, and which keys are set aside |
 //! | [`avro`](Codec) | Confluent wire format through the schema registry |
 //! | [`preflight`] | what is wrong with broker, topics and authorisations before a service consumes |
@@ -31,6 +32,7 @@ mod lineage;
 mod link;
 mod machine;
 mod observe;
+mod orphans;
 mod outcome;
 mod owner;
 mod parked;

@@ -19,6 +19,7 @@ use crate::broker::{Broker, End, Key, Trouble};
 use crate::client::{Assignments, GroupContext, KAFKA};
 use crate::link::{Link, Sessions};
 use crate::machine::Machine;
+use crate::orphans;
 use crate::parked::Parked;
 use crate::worker::{Job, News, Pool, Surroundings, now_ms};
 use crate::{Codec, Config, Error, Incoming, Observer, Stage, Table, Unavailable};
@@ -82,6 +83,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
     let consumer: BaseConsumer<GroupContext<Core>> =
         config.consumer(name).create_with_context(context).map_err(Error::Client)?;
     consumer.subscribe(topics).map_err(|source| Error::Kafka { context: "subscribe", source })?;
+    let _orphans = orphans::Watch::start(name, topics, &[], config)?;
     // Two calls that each take as long as a commit may.
     let heartbeat = runtime.observer.heartbeat(2 * config.tuning.commit_timeout.get());
     let line = Line {

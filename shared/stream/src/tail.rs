@@ -8,7 +8,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetry::Heartbeat;
 
 use crate::client::{Assignments, GroupContext, KAFKA};
-use crate::{Config, Error, Incoming, Observer, Unavailable};
+use crate::{Config, Error, Incoming, Observer, Unavailable, orphans};
 
 /// A group member that only reads, for a consumer whose outputs lie outside Kafka and who decides itself where each
 /// partition begins.
@@ -17,6 +17,7 @@ pub struct Tail {
     topics: HashMap<String, Arc<str>>,
     observer: Observer,
     heartbeat: Heartbeat,
+    _orphans: Option<orphans::Watch>,
 }
 
 impl std::fmt::Debug for Tail {
@@ -82,6 +83,7 @@ impl Tail {
             client.create_with_context(context).map_err(Error::Client)?;
         consumer.subscribe(topics).map_err(|source| Error::Kafka { context: "subscribe", source })?;
         Ok(Self {
+            _orphans: orphans::Watch::start(name, topics, exclude, config)?,
             consumer,
             topics: HashMap::new(),
             observer: observer.clone(),
