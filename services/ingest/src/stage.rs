@@ -72,7 +72,7 @@ impl Ingest {
         if !first && record.header(REPLAY_TOPIC).is_none() {
             return Ok(Fate::Drop("retransmission"));
         }
-        let conversion = match v2_to_fhir::convert(&message, &self.options) {
+        let conversion = match v2_to_fhir::convert_to_text(&message, &self.options) {
             Ok(conversion) => conversion,
             Err(error) => return Ok(Reject::new(error.code(), format!("{error}; {}", error.help())).into()),
         };
@@ -89,7 +89,7 @@ impl Ingest {
             message_type: conversion.message_type,
             received_at: context.received_at_ms,
             control_id: conversion.control_id,
-            bundle: conversion.bundle.to_string(),
+            bundle: conversion.bundle,
             unmapped: conversion.unmapped.into_iter().map(|unmapped| unmapped.path).collect(),
         };
         let value = self.codec.encode("fhir.received", &received)?;
