@@ -1,6 +1,8 @@
 //! Every value of a message is in the bundle or listed as unmapped: shown with values that are like no other, one
 //! field at a time, in every segment, so that each can be looked for.
 
+mod messages;
+
 use std::collections::{BTreeMap, HashSet};
 
 use base64::Engine as _;
@@ -8,20 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use wardstream_v2_to_fhir::{Options, convert};
 
-const MESSAGES: [&str; 12] = [
-    include_str!("messages/adt_a01.hl7"),
-    include_str!("messages/adt_a40.hl7"),
-    include_str!("messages/oru_r01.hl7"),
-    include_str!("messages/oru_r01_radiology.hl7"),
-    include_str!("messages/orm_o01.hl7"),
-    include_str!("messages/oml_o21.hl7"),
-    include_str!("messages/mdm_t02.hl7"),
-    include_str!("messages/siu_s12.hl7"),
-    include_str!("messages/ref_i12.hl7"),
-    include_str!("messages/vxu_v04.hl7"),
-    include_str!("messages/rde_o11.hl7"),
-    include_str!("messages/oul_r22.hl7"),
-];
+use messages::MESSAGES;
 
 /// Repetitions of components of subcomponents.
 type Shape = &'static [&'static [usize]];
@@ -34,8 +23,10 @@ const SHAPES: [Shape; 3] = [
 
 /// Fields that are put into a resource or element that an earlier value has filled already; what is lost there is not
 /// seen yet.
-const NOT_SEEN: [&str; 11] =
-    ["IN1-2", "IN1-7", "IN1-9", "OBR-15", "ORC-17", "ORC-21", "ORC-24", "PRD-7", "PV1-40", "ROL-11", "SPM-4"];
+const NOT_SEEN: [&str; 12] = [
+    "IN1-2", "IN1-7", "IN1-9", "OBR-15", "ORC-17", "ORC-21", "ORC-24", "PRD-7", "PV1-40", "ROL-11", "RXE-2",
+    "SPM-4",
+];
 
 /// The segment maps.
 fn maps() -> String {

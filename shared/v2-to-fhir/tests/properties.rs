@@ -1,29 +1,12 @@
 //! What holds for any message: no panic, sound and valid bundles, the same bundle again.
 
 mod check;
+mod messages;
 
 use proptest::prelude::*;
 use wardstream_v2_to_fhir::{Options, convert, patient_identity};
 
-const MESSAGES: [&str; 17] = [
-    include_str!("messages/adt_a01.hl7"),
-    include_str!("messages/adt_a40.hl7"),
-    include_str!("messages/oru_r01.hl7"),
-    include_str!("messages/oru_r01_radiology.hl7"),
-    include_str!("messages/orm_o01.hl7"),
-    include_str!("messages/oml_o21.hl7"),
-    include_str!("messages/mdm_t02.hl7"),
-    include_str!("messages/siu_s12.hl7"),
-    include_str!("messages/ref_i12.hl7"),
-    include_str!("messages/vxu_v04.hl7"),
-    include_str!("messages/rde_o11.hl7"),
-    include_str!("messages/oul_r22.hl7"),
-    include_str!("messages/adt_a08.hl7"),
-    include_str!("messages/dft_p03.hl7"),
-    include_str!("messages/rds_o13.hl7"),
-    include_str!("messages/ras_o17.hl7"),
-    include_str!("messages/ppr_pc1.hl7"),
-];
+use messages::MESSAGES;
 
 /// What feeds are seen to send where it does not belong.
 const ODD: [&str; 24] = [
