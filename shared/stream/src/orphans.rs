@@ -15,7 +15,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use regex::Regex;
 
-use crate::client::KAFKA;
 use crate::reader::{CALL, Quiet};
 use crate::{Config, Error, GroupProtocol, ffi, reader};
 
@@ -135,7 +134,7 @@ struct Passing {
 
 impl ClientContext for Passing {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(target: "kafka", %error, reason, component = KAFKA, "passing member reports");
+        tracing::debug!(target: "kafka", %error, reason, "passing member reports");
     }
 }
 
