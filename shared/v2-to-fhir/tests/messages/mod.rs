@@ -1,6 +1,6 @@
 //! The messages of this folder, one for each structure that the tests go through.
 
-pub const MESSAGES: [&str; 17] = [
+pub(crate) const MESSAGES: [&str; 17] = [
     include_str!("adt_a01.hl7"),
     include_str!("adt_a40.hl7"),
     include_str!("oru_r01.hl7"),
