@@ -126,10 +126,13 @@ impl Watch {
 
     /// Waits until every service has its partitions: what was published before would only wait.
     pub(crate) fn wait_until_ready(&self, shutdown: &CancellationToken, failed: impl Fn() -> bool) {
-        let all = STAGES.len() + 1;
         let ready = || {
             let report = self.health.report();
-            report.ready && report.components.len() >= all
+            let joined = |stage: &str| {
+                let name = format!("{stage}: kafka");
+                report.components.iter().any(|component| component.component == name)
+            };
+            report.ready && STAGES.into_iter().chain(["audit"]).all(joined)
         };
         while !shutdown.is_cancelled() && !failed() && !ready() {
             std::thread::sleep(Duration::from_millis(20));

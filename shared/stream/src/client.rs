@@ -1,5 +1,6 @@
 //! What librdkafka tells a consumer beside records: rebalances, errors, statistics.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::client::ClientContext;
@@ -32,11 +33,15 @@ pub(crate) trait Assignments: Send + Sized + 'static {
 pub(crate) struct GroupContext<A> {
     state: Mutex<A>,
     observer: Observer,
+    /// Whether the group gave this member its share, which may be no partition at all. Until then a broker that
+    /// answers does not make the stage ready: what is published meanwhile waits for a group to form.
+    joined: AtomicBool,
 }
 
 impl<A> GroupContext<A> {
     pub(crate) fn new(state: A, observer: Observer) -> Self {
-        Self { state: Mutex::new(state), observer }
+        observer.waiting(KAFKA, "joining the consumer group");
+        Self { state: Mutex::new(state), observer, joined: AtomicBool::new(false) }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, A> {
@@ -44,8 +49,10 @@ impl<A> GroupContext<A> {
     }
 
     /// Notes that the broker answered.
-    pub(crate) fn reachable(&self) {
-        self.observer.ready(KAFKA);
+    fn reachable(&self) {
+        if self.joined.load(Ordering::Relaxed) {
+            self.observer.ready(KAFKA);
+        }
     }
 }
 
@@ -93,12 +100,58 @@ impl<A: Assignments> ConsumerContext for GroupContext<A> {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
+                self.joined.store(true, Ordering::Relaxed);
                 self.reachable();
                 self.state().assigned(partitions);
             }
-            Rebalance::Revoke(partitions) if consumer.assignment_lost() => self.state().lost(partitions),
+            Rebalance::Revoke(partitions) if consumer.assignment_lost() => {
+                self.joined.store(false, Ordering::Relaxed);
+                self.observer.waiting(KAFKA, "joining the consumer group again");
+                self.state().lost(partitions);
+            }
             Rebalance::Revoke(partitions) => self.state().revoked(consumer, partitions),
             Rebalance::Error(error) => tracing::warn!(target: "kafka", %error, "rebalance failed"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::statistics::Broker;
+    use telemetry::{Health, Metrics};
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Assignments for Nothing {
+        fn assigned(&mut self, _: &TopicPartitionList) {}
+        fn revoked(&mut self, _: &BaseConsumer<GroupContext<Self>>, _: &TopicPartitionList) {}
+        fn lost(&mut self, _: &TopicPartitionList) {}
+    }
+
+    #[test]
+    fn a_broker_that_answers_makes_no_member_ready_before_it_joined() {
+        let health = Health::new();
+        let observer = Observer::new("t", Metrics::new().stage("t"), health.clone());
+        let context = GroupContext::new(Nothing, observer);
+        let consumer: BaseConsumer<_> =
+            ClientConfig::new().set("group.id", "t").create_with_context(context).unwrap();
+        let context = consumer.context();
+        let up = Statistics {
+            brokers: [("1".to_owned(), Broker { state: "UP".to_owned(), nodeid: 1, ..Broker::default() })]
+                .into(),
+            ..Statistics::default()
+        };
+        context.stats(up.clone());
+        assert!(!health.report().ready);
+        // With more members than partitions a share is empty.
+        context.pre_rebalance(&consumer, &Rebalance::Assign(&TopicPartitionList::new()));
+        assert!(health.report().ready);
+        context.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "");
+        assert!(!health.report().ready);
+        context.stats(up);
+        assert!(health.report().ready);
     }
 }

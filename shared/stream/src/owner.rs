@@ -78,7 +78,6 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         arrivals: Vec::new(),
         changed: false,
     };
-    runtime.observer.waiting(KAFKA, "connecting");
     let context = GroupContext::new(core, runtime.observer.clone());
     let consumer: BaseConsumer<GroupContext<Core>> =
         config.consumer(name).create_with_context(context).map_err(Error::Client)?;

@@ -73,7 +73,6 @@ impl Tail {
         config: &Config,
         observer: &Observer,
     ) -> Result<Self, Error> {
-        observer.waiting(KAFKA, "connecting");
         let mut client = config.consumer(name);
         if !exclude.is_empty() {
             client.set("topic.blacklist", exclude.join(","));
