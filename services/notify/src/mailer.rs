@@ -297,7 +297,9 @@ impl Mailer {
             None => self.transient(Step::Data, &error),
         };
         connection.command(Data).map_err(refused)?;
-        connection.message(&mail.bytes).map_err(refused)?;
+        // lettre's `message` sends the end of the content as a packet of its own, which the kernel holds back until the
+        // one before is acknowledged (Nagle's algorithm): 40 ms a mail where the server delays acknowledgements.
+        connection.command(content(&mail.bytes)).map_err(refused)?;
         Ok(delivery)
     }
 
@@ -354,6 +356,22 @@ impl Drop for Mailer {
     }
 }
 
+/// What follows DATA: the mail with its leading dots doubled, and the dot that ends it (RFC 5321, section 4.5.2).
+fn content(mail: &[u8]) -> String {
+    // Composed mails are ASCII.
+    let mail = String::from_utf8_lossy(mail);
+    let mut content = String::with_capacity(mail.len() + 64);
+    if mail.starts_with('.') {
+        content.push('.');
+    }
+    content.push_str(&mail.replace("\r\n.", "\r\n.."));
+    if !content.ends_with("\r\n") {
+        content.push_str("\r\n");
+    }
+    content.push_str(".\r\n");
+    content
+}
+
 fn trust(config: &MailerConfig) -> Result<TlsParameters, Error> {
     let setup = |reason: String| Error::MailerSetup(reason);
     let mut builder = TlsParameters::builder(config.host.clone());
@@ -399,4 +417,16 @@ fn reason(error: &SmtpError, timeout: Duration) -> String {
         source = cause.source();
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::content;
+
+    #[test]
+    fn no_line_of_a_mail_ends_it() {
+        assert_eq!(content(b".\r\na\r\n.\r\n.b\r\n"), "..\r\na\r\n..\r\n..b\r\n.\r\n");
+        assert_eq!(content(b"a\r\n\r\n."), "a\r\n\r\n..\r\n.\r\n");
+        assert_eq!(content(b""), "\r\n.\r\n");
+    }
 }
