@@ -11,6 +11,7 @@ use crate::draft::{Draft, Handle};
 use crate::engine::{Engine, identifier_key};
 use crate::observation::absent;
 use crate::time;
+use crate::unmapped::Mark;
 
 /// Namespace of all ids: UUIDv5 of the project's URL in the URL namespace of RFC 9562.
 static NAMESPACE: LazyLock<Uuid> = LazyLock::new(|| {
@@ -132,8 +133,8 @@ fn has(body: &Map, element: &str, value_only: bool) -> bool {
         || (!value_only && body.keys().any(|key| key.strip_prefix('_') == Some(element)))
 }
 
-/// Rules between elements that FHIR R4 makes invariants.
-fn reconcile(draft: &mut Draft) {
+/// Rules between elements that FHIR R4 makes invariants; the answer is an element whose value they forbid.
+fn reconcile(draft: &mut Draft) -> Option<&'static str> {
     match draft.kind {
         "Appointment" => appointment(&mut draft.body),
         "Observation" => {
@@ -158,15 +159,15 @@ fn reconcile(draft: &mut Draft) {
             }
         }
         "AllergyIntolerance" => {
-            // ait-2
-            if entered_in_error(&draft.body) {
-                draft.body.remove("clinicalStatus");
-            }
             for reaction in draft.body.get_mut("reaction").and_then(Value::as_array_mut).into_iter().flatten()
             {
                 if let Value::Object(reaction) = reaction {
                     reaction.entry("manifestation").or_insert_with(|| json!([absent()]));
                 }
+            }
+            // ait-2
+            if entered_in_error(&draft.body) {
+                return draft.body.remove("clinicalStatus").map(|_| "clinicalStatus");
             }
         }
         // mad-1
@@ -181,10 +182,11 @@ fn reconcile(draft: &mut Draft) {
         }
         // con-5
         "Condition" if entered_in_error(&draft.body) => {
-            draft.body.remove("clinicalStatus");
+            return draft.body.remove("clinicalStatus").map(|_| "clinicalStatus");
         }
         _ => {}
     }
+    None
 }
 
 fn entered_in_error(body: &Map) -> bool {
@@ -332,9 +334,14 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
         }
     }
     let mut complete_drafts = Vec::with_capacity(engine.drafts.list.len());
-    for draft in &mut engine.drafts.list {
-        reconcile(draft);
+    let mut forbidden = Vec::new();
+    for (handle, draft) in engine.drafts.list.iter_mut().enumerate() {
+        forbidden.extend(reconcile(draft).map(|element| (handle, element)));
         complete_drafts.push(!draft.body.is_empty() && complete(draft));
+    }
+    for (handle, element) in forbidden {
+        let of_it = |mark: &Mark| mark.path.is_some_and(|path| path.element() == element);
+        engine.withdraw(.., |mark| mark.draft == handle && of_it(mark));
     }
     let kept = kept(engine, &complete_drafts);
     let mut taken = HashSet::new();

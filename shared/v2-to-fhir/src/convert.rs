@@ -122,13 +122,9 @@ fn run(message: &Message<'_>, options: &Options) -> Result<Conversion<Finished>,
     let sent = message.segment("MSH").and_then(|msh| Stamp::parse(&msh.field(7).text()));
     let timestamp = sent.and_then(|s| s.instant(&mut engine.zones));
     header(&mut engine, map, &message_type, &zone_name);
-    let marks: Vec<_> = engine.drafts.list.iter_mut().map(|draft| std::mem::take(&mut draft.marks)).collect();
     let finished = bundle::finish(&mut engine, Envelope { control_id: &control_id, timestamp });
-    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
-    for (marks, url) in marks.into_iter().zip(&finished.urls) {
-        if url.is_some() { kept.extend(marks) } else { dropped.extend(marks) }
-    }
-    let unmapped = Listing::new(&engine, kept, dropped).list(&unexpected);
+    let kept = |draft| finished.urls.get(draft).is_some_and(Option::is_some);
+    let unmapped = Listing::new(&engine, kept).list(&unexpected);
     let patient = patient_identity(message);
     Ok(Conversion { bundle: finished, unmapped, patient, message_type, control_id, facility })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::unmapped::Mark;
+use crate::element;
 use crate::value::{Map, Value, json};
 
 /// Which resource of the [`Drafts`].
@@ -17,7 +17,6 @@ pub(crate) struct Draft {
     pub(crate) origin: String,
     /// What the resource is known by, for one that several segments may name.
     pub(crate) key: Option<String>,
-    pub(crate) marks: Vec<Mark>,
 }
 
 /// All resources of a message, in the order they were begun.
@@ -30,31 +29,22 @@ pub(crate) struct Drafts {
 impl Drafts {
     /// Begins a resource.
     pub(crate) fn begin(&mut self, kind: &'static str, origin: String) -> Handle {
-        self.list.push(Draft { kind, body: Map::new(), origin, key: None, marks: Vec::new() });
+        self.list.push(Draft { kind, body: Map::new(), origin, key: None });
         self.list.len() - 1
     }
 
-    /// The resource known by `key`, made from `body` or completed with what `body` adds.
-    pub(crate) fn share(&mut self, kind: &'static str, key: &str, body: Map) -> Handle {
+    /// The resource known by `key`, made from `body` or completed with what `body` adds; and the elements of `body` that
+    /// have no place in it, because they hold another value.
+    pub(crate) fn share(&mut self, kind: &'static str, key: &str, body: Map) -> (Handle, Vec<&'static str>) {
         let key = format!("{kind}|{key}");
         if let Some(&handle) = self.shared.get(&key) {
-            if let Some(draft) = self.list.get_mut(handle) {
-                for (element, value) in body {
-                    draft.body.entry(element).or_insert(value);
-                }
-            }
-            return handle;
+            let draft = self.list.get_mut(handle);
+            return (handle, draft.map(|draft| element::join(&mut draft.body, body)).unwrap_or_default());
         }
         let handle = self.list.len();
-        self.list.push(Draft {
-            kind,
-            body,
-            origin: String::new(),
-            key: Some(key.clone()),
-            marks: Vec::new(),
-        });
+        self.list.push(Draft { kind, body, origin: String::new(), key: Some(key.clone()) });
         self.shared.insert(key, handle);
-        handle
+        (handle, Vec::new())
     }
 
     pub(crate) fn body(&mut self, handle: Handle) -> Option<&mut Map> {

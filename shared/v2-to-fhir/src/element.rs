@@ -1,8 +1,9 @@
 //! Places in a FHIR resource.
 
-use crate::value::{Map, Value};
+use std::ops::Range;
 
 use crate::time;
+use crate::value::{Map, Value};
 
 /// A place in a resource: `name[].given[]`, `ext:patient-religion.valueCodeableConcept`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +45,15 @@ impl Path {
         if steps.is_empty() { Err("empty element path".into()) } else { Ok(Self { steps }) }
     }
 
+    /// The element of the resource itself that the path begins at.
+    pub(crate) fn element(&self) -> &'static str {
+        match self.steps.first() {
+            Some(Step::One(name, _) | Step::Append(name) | Step::At(name, _)) => name,
+            Some(Step::Extension(..)) => "extension",
+            None => "",
+        }
+    }
+
     /// Whether the leaf is `[]` or `[n]`.
     fn last_append(&self) -> Option<usize> {
         self.steps.iter().rposition(|s| matches!(s, Step::Append(_) | Step::Extension(_, true)))
@@ -76,10 +86,30 @@ fn step(text: &'static str, whole: &str) -> Result<Step, String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placed {
     Yes,
+    /// In the place of another value.
+    Replaced,
     /// The element takes one value and holds another.
     Taken,
     /// The period would end before it begins, or the range above its high.
     OutOfOrder,
+}
+
+/// A value that stands beside another.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    pub(crate) path: &'static Path,
+    pub(crate) value: Value,
+    /// Which marks say what of the message it holds.
+    pub(crate) marks: Range<usize>,
+    /// Whether there was a place for it.
+    pub(crate) placed: bool,
+}
+
+impl Aside {
+    pub(crate) fn put(&mut self, root: &mut Map, overwrite: bool) {
+        let placed = place(root, self.path, std::mem::take(&mut self.value), &mut [], overwrite);
+        self.placed = matches!(placed, Placed::Yes | Placed::Replaced);
+    }
 }
 
 /// Puts `leaf` at `path` and `extras` beside it: in the new list item, if the path makes one, else in the leaf, else in
@@ -87,24 +117,17 @@ pub(crate) enum Placed {
 pub(crate) fn place(
     root: &mut Map,
     path: &Path,
-    leaf: Value,
-    extras: Vec<(&Path, Value)>,
+    mut leaf: Value,
+    extras: &mut [Aside],
     overwrite: bool,
 ) -> Placed {
     let Some(at) = path.last_append() else {
-        let mut leaf = leaf;
-        let mut extras = extras;
-        if let Value::Object(object) = &mut leaf {
-            for (path, value) in std::mem::take(&mut extras) {
-                place(object, path, value, Vec::new(), false);
-            }
-        }
+        let within =
+            leaf.as_object_mut().map(|object| extras.iter_mut().for_each(|extra| extra.put(object, false)));
         let placed = set(root, &path.steps, leaf, overwrite);
-        if placed == Placed::Yes {
-            for (path, value) in extras {
-                // A constant beside a value may be there already, from the row before.
-                place(root, path, value, Vec::new(), overwrite);
-            }
+        if within.is_none() && matches!(placed, Placed::Yes | Placed::Replaced) {
+            // A constant beside a value may be there already, from the row before.
+            extras.iter_mut().for_each(|extra| extra.put(root, overwrite));
         }
         return placed;
     };
@@ -120,9 +143,7 @@ pub(crate) fn place(
         Value::Object(object)
     };
     if let Value::Object(object) = &mut item {
-        for (path, value) in extras {
-            place(object, path, value, Vec::new(), false);
-        }
+        extras.iter_mut().for_each(|extra| extra.put(object, false));
     }
     let Some(parent) = descend(root, &path.steps[..at]) else { return Placed::Taken };
     let name = match &path.steps[at] {
@@ -247,7 +268,7 @@ fn set(root: &mut Map, steps: &[Step], leaf: Value, overwrite: bool) -> Placed {
             Some(existing) if *existing == leaf => Placed::Yes,
             Some(existing) if overwrite => {
                 *existing = leaf;
-                Placed::Yes
+                Placed::Replaced
             }
             // Two rows may each know part of one element: a Quantity's value and its unit.
             Some(Value::Object(existing)) if leaf.is_object() => merge(existing, leaf),
@@ -273,6 +294,52 @@ fn set(root: &mut Map, steps: &[Step], leaf: Value, overwrite: bool) -> Placed {
     }
 }
 
+/// Adds what another object knows of the same thing: elements that are not there, items of lists that are not there
+/// yet, what an object within has more. The answer names the elements that hold another value and keep it.
+pub(crate) fn join(held: &mut Map, more: Map) -> Vec<&'static str> {
+    let mut differ = Vec::new();
+    for (name, value) in more {
+        match (held.get_mut(name), value) {
+            (None, value) => held.add(name, value),
+            (Some(there), value) if *there == value => {}
+            (Some(Value::Array(list)), Value::Array(items)) => {
+                items.into_iter().for_each(|item| join_item(list, item))
+            }
+            (Some(Value::Object(there)), value @ Value::Object(_)) => {
+                if merge(there, value) != Placed::Yes {
+                    differ.push(name);
+                }
+            }
+            _ => differ.push(name),
+        }
+    }
+    differ
+}
+
+/// Adds an item to a list, unless one says the same and more; one that says less makes room for it.
+fn join_item(list: &mut Vec<Value>, item: Value) {
+    if list.iter().any(|held| says(held, &item)) {
+        return;
+    }
+    match list.iter_mut().find(|held| says(&item, held)) {
+        Some(held) => *held = item,
+        None => list.push(item),
+    }
+}
+
+/// Whether a value says all that another says.
+fn says(more: &Value, less: &Value) -> bool {
+    match (more, less) {
+        (Value::Object(more), Value::Object(less)) => {
+            less.iter().all(|(name, value)| more.get(name).is_some_and(|there| says(there, value)))
+        }
+        (Value::Array(more), Value::Array(less)) => {
+            more.len() >= less.len() && less.iter().all(|value| more.iter().any(|there| says(there, value)))
+        }
+        _ => more == less,
+    }
+}
+
 fn merge(existing: &mut Map, more: Value) -> Placed {
     let Value::Object(more) = more else { return Placed::Taken };
     if more.iter().any(|(key, value)| existing.get(key).is_some_and(|held| held != value)) {
@@ -294,21 +361,68 @@ mod tests {
     #[test]
     fn items_carry_what_stands_beside_them() {
         let mut root = Map::new();
-        let kind = at("type[]");
-        let extras = || vec![(&kind, json!({"text": "attender"}))];
-        place(&mut root, &at("participant[].individual"), json!({"reference": "a"}), extras(), false);
-        place(&mut root, &at("participant[].individual"), json!({"reference": "b"}), extras(), false);
+        let kind = Box::leak(Box::new(at("type[]")));
+        for reference in ["a", "b"] {
+            let value = json!({"text": "attender"});
+            let mut extras = [Aside { path: kind, value, marks: 0..0, placed: false }];
+            place(
+                &mut root,
+                &at("participant[].individual"),
+                json!({"reference": reference}),
+                &mut extras,
+                false,
+            );
+            assert!(extras[0].placed);
+        }
         assert_eq!(root.get("participant").and_then(Value::as_array).map(Vec::len), Some(2));
         let root = Value::Object(root);
         assert_eq!(root.pointer("/participant/1/type"), Some(&json!([{"text": "attender"}])));
     }
 
     #[test]
+    fn what_has_no_place_beside_a_value_is_said() {
+        let path: &'static Path = Box::leak(Box::new(at("name")));
+        let extra = |value: &'static str| Aside { path, value: json!(value), marks: 0..0, placed: false };
+        let mut extras = [extra("one"), extra("two")];
+        place(&mut Map::new(), &at("class[].value"), json!("x"), &mut extras, false);
+        assert_eq!(extras.map(|extra| extra.placed), [true, false]);
+    }
+
+    #[test]
+    fn what_is_known_of_one_thing_comes_together() {
+        let Value::Object(mut held) =
+            json!({"name": "A", "identifier": [{"value": "1"}], "period": {"start": "2020"}})
+        else {
+            unreachable!("it is an object")
+        };
+        let Value::Object(more) = json!({
+            "name": "B", "identifier": [{"value": "1", "use": "usual"}, {"value": "2"}], "active": true,
+            "period": {"end": "2021"},
+        }) else {
+            unreachable!("it is an object")
+        };
+        assert_eq!(join(&mut held, more.clone()), ["name"]);
+        let both = json!({
+            "name": "A", "identifier": [{"value": "1", "use": "usual"}, {"value": "2"}], "active": true,
+            "period": {"start": "2020", "end": "2021"},
+        });
+        assert_eq!(Value::Object(held.clone()), both);
+        assert_eq!(join(&mut held, more), ["name"]);
+        assert_eq!(Value::Object(held), both);
+    }
+
+    #[test]
     fn extensions_are_found_again() {
         let mut root = Map::new();
-        place(&mut root, &at("_birthDate.ext:patient-birthTime.valueDateTime"), json!("1980"), vec![], false);
-        place(&mut root, &at("ext(urn:a.b).valueString"), json!("x"), vec![], false);
-        place(&mut root, &at("ext(urn:a.b)[].valueString"), json!("y"), vec![], false);
+        place(
+            &mut root,
+            &at("_birthDate.ext:patient-birthTime.valueDateTime"),
+            json!("1980"),
+            &mut [],
+            false,
+        );
+        place(&mut root, &at("ext(urn:a.b).valueString"), json!("x"), &mut [], false);
+        place(&mut root, &at("ext(urn:a.b)[].valueString"), json!("y"), &mut [], false);
         assert_eq!(root.get("extension").and_then(Value::as_array).map(Vec::len), Some(2));
         let root = Value::Object(root);
         let time = root.pointer("/_birthDate/extension/0/valueDateTime");
@@ -318,9 +432,9 @@ mod tests {
     #[test]
     fn one_type_of_a_choice() {
         let mut root = Map::new();
-        place(&mut root, &at("effectiveDateTime"), json!("2020"), vec![], false);
+        place(&mut root, &at("effectiveDateTime"), json!("2020"), &mut [], false);
         assert_eq!(
-            place(&mut root, &at("effectivePeriod.start"), json!("2020"), vec![], false),
+            place(&mut root, &at("effectivePeriod.start"), json!("2020"), &mut [], false),
             Placed::Taken
         );
         assert_eq!(root.len(), 1);
@@ -329,9 +443,9 @@ mod tests {
     #[test]
     fn a_range_is_not_turned_round() {
         let mut root = Map::new();
-        place(&mut root, &at("doseRange.low"), json!({"value": 2}), vec![], false);
+        place(&mut root, &at("doseRange.low"), json!({"value": 2}), &mut [], false);
         let high =
-            |value| place(&mut root.clone(), &at("doseRange.high"), json!({"value": value}), vec![], false);
+            |value| place(&mut root.clone(), &at("doseRange.high"), json!({"value": value}), &mut [], false);
         assert_eq!(high(1), Placed::OutOfOrder);
         assert_eq!(high(2), Placed::Yes);
         assert_eq!(high(10), Placed::Yes);
@@ -340,10 +454,10 @@ mod tests {
     #[test]
     fn one_value_stays() {
         let mut root = Map::new();
-        assert_eq!(place(&mut root, &at("status"), json!("final"), vec![], false), Placed::Yes);
-        assert_eq!(place(&mut root, &at("status"), json!("final"), vec![], false), Placed::Yes);
-        assert_eq!(place(&mut root, &at("status"), json!("other"), vec![], false), Placed::Taken);
-        assert_eq!(place(&mut root, &at("status"), json!("other"), vec![], true), Placed::Yes);
-        assert_eq!(place(&mut root, &at("status.deeper"), json!(1), vec![], false), Placed::Taken);
+        assert_eq!(place(&mut root, &at("status"), json!("final"), &mut [], false), Placed::Yes);
+        assert_eq!(place(&mut root, &at("status"), json!("final"), &mut [], false), Placed::Yes);
+        assert_eq!(place(&mut root, &at("status"), json!("other"), &mut [], false), Placed::Taken);
+        assert_eq!(place(&mut root, &at("status"), json!("other"), &mut [], true), Placed::Replaced);
+        assert_eq!(place(&mut root, &at("status.deeper"), json!(1), &mut [], false), Placed::Taken);
     }
 }

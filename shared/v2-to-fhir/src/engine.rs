@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::RangeBounds;
 
 use crate::value::{Map, Value};
 use hl7v2::{Component, Field, Repetition, Segment, Subcomponent};
@@ -10,7 +11,7 @@ use crate::concept;
 use crate::condition::{Check, Condition, Test};
 use crate::document::Narrative;
 use crate::draft::{self, Drafts, Handle};
-use crate::element::{self, Path, Placed};
+use crate::element::{self, Aside, Placed};
 use crate::function;
 use crate::rule::{Beside, Extra, Name, Rule, Source, Via};
 use crate::table::{MapId, SegmentMap, Tables};
@@ -128,8 +129,8 @@ pub(crate) struct Engine<'m> {
     at: At,
     /// For each repetition of the OBX-5 that was taken last, which parts of it were.
     pub(crate) taken: Vec<u64>,
-    /// What of the message the resource being made holds so far.
-    marks: Vec<Mark>,
+    /// What of the message resources hold.
+    pub(crate) marks: Vec<Mark>,
     pub(crate) slots: Slots,
     /// Resource whose rows are being applied.
     pub(crate) current: Handle,
@@ -205,6 +206,12 @@ impl<'m> Engine<'m> {
         self.refused.push((self.at, reason));
     }
 
+    /// The same of one component of it.
+    pub(crate) fn refuse_part(&mut self, component: usize, reason: Reason) {
+        let at = if self.at.component == 0 { At { component, ..self.at } } else { self.at };
+        self.refused.push((at, reason));
+    }
+
     /// Repetition of the field that a row is at, from 1.
     pub(crate) fn repetition(&self) -> usize {
         self.at.repetition
@@ -216,7 +223,19 @@ impl<'m> Engine<'m> {
             return;
         }
         let parts = if self.at.subcomponent == 0 { used } else { bit(self.at.subcomponent) };
-        self.marks.push(Mark { at: self.at, parts });
+        self.mark(parts);
+    }
+
+    fn mark(&mut self, parts: u64) {
+        self.marks.push(Mark { at: self.at, parts, draft: self.current, path: None });
+    }
+
+    /// Takes back those of the marks that `lost` chooses: what they stand for has found no place or lost it.
+    pub(crate) fn withdraw(&mut self, of: impl RangeBounds<usize>, lost: impl Fn(&Mark) -> bool) {
+        let of = (of.start_bound().cloned(), of.end_bound().cloned());
+        for mark in self.marks.get_mut(of).into_iter().flatten().filter(|mark| lost(mark)) {
+            mark.withdraw(Reason::AlreadySet, &mut self.refused);
+        }
     }
 
     /// The same of parts of one component of that value.
@@ -231,9 +250,9 @@ impl<'m> Engine<'m> {
         }
     }
 
-    /// Applies a map to a segment; what it used is in the answer.
-    pub(crate) fn apply(&mut self, map: &'static SegmentMap, index: usize, body: &mut Map) -> Vec<Mark> {
-        debug_assert!(self.marks.is_empty());
+    /// Applies a map to a segment; the marks of what it used begin at the answer.
+    pub(crate) fn apply(&mut self, map: &'static SegmentMap, index: usize, body: &mut Map) -> usize {
+        let begun = self.marks.len();
         for rule in &map.rules {
             let Some((field, within)) = split(&rule.source) else {
                 if self.holds(&rule.when, Scope::Segment, index) {
@@ -257,7 +276,7 @@ impl<'m> Engine<'m> {
                 self.fire(rule, scope, index, body);
             }
         }
-        std::mem::take(&mut self.marks)
+        begun
     }
 
     /// Applies one row to the value at `self.at`, and notes what it used; what it could not use leaves no trace.
@@ -273,6 +292,9 @@ impl<'m> Engine<'m> {
         self.claim(used);
         if self.marks.len() == before && at.component != 0 {
             self.claim(bit(1));
+        }
+        if rule.path.is_some() {
+            self.marks.iter_mut().skip(before).for_each(|mark| mark.path = rule.path.as_ref());
         }
         true
     }
@@ -291,17 +313,27 @@ impl<'m> Engine<'m> {
             return true;
         }
         let Some(path) = &rule.path else { return self.fill(&rule.via, scope, index, body, used) };
-        let at = self.at;
+        let (at, before) = (self.at, self.marks.len());
         let more = self.extras(&rule.in_resource, scope, index);
+        self.at = at;
         let leaf = self.value(&rule.via, scope, index, used, more);
         self.at = at;
         let Some(leaf) = leaf else { return false };
-        let extras = self.extras(&rule.beside, scope, index);
+        let mut extras = self.extras(&rule.beside, scope, index);
         self.at = at;
         // Of what can be out of order, bounds of ranges are quantities and those of periods are texts.
         let quantity = leaf.is_object();
-        match element::place(body, path, leaf, extras, rule.overwrite) {
+        // A row replaces what another put, not what it put itself for the repetition before.
+        let overwrite = rule.overwrite && at.repetition <= 1;
+        let placed = element::place(body, path, leaf, &mut extras, overwrite);
+        self.withdraw_unplaced(&extras);
+        match placed {
             Placed::Yes => true,
+            Placed::Replaced => {
+                let current = self.current;
+                self.withdraw(..before, |mark| mark.draft == current && mark.path == Some(path));
+                true
+            }
             Placed::Taken => {
                 self.refuse(Reason::AlreadySet);
                 false
@@ -313,35 +345,45 @@ impl<'m> Engine<'m> {
         }
     }
 
-    fn extras(
-        &mut self,
-        extras: &'static [Extra],
-        scope: Scope<'m>,
-        index: usize,
-    ) -> Vec<(&'static Path, Value)> {
+    fn extras(&mut self, extras: &'static [Extra], scope: Scope<'m>, index: usize) -> Vec<Aside> {
         let (mut out, here) = (Vec::new(), self.at);
         for extra in extras {
+            let path = &extra.path;
             match &extra.from {
-                Beside::Constant(value) => out.push((&extra.path, value.clone())),
+                Beside::Constant(value) => {
+                    out.push(Aside { path, value: value.clone(), marks: 0..0, placed: false });
+                }
                 Beside::Field(source, via) => {
                     self.at = here;
                     for (target, at) in self.resolve(source, scope, index) {
+                        // What the same field says of itself, it says of that repetition.
+                        let field = |at: &At| (at.segment, at.field);
+                        if field(&at) == field(&here) && at.repetition != here.repetition {
+                            continue;
+                        }
                         let (mut used, before) = (0, self.marks.len());
                         self.at = at;
                         let value = self.value(via, target, index, &mut used, Vec::new());
                         self.at = at;
-                        match value {
-                            Some(value) => {
-                                out.push((&extra.path, value));
-                                self.claim(used);
-                            }
-                            None => self.marks.truncate(before),
-                        }
+                        let Some(value) = value else {
+                            self.marks.truncate(before);
+                            continue;
+                        };
+                        self.claim(used);
+                        self.marks.iter_mut().skip(before).for_each(|mark| mark.path = Some(path));
+                        out.push(Aside { path, value, marks: before..self.marks.len(), placed: false });
                     }
                 }
             }
         }
         out
+    }
+
+    /// Takes back the marks of what found no place beside a value.
+    fn withdraw_unplaced(&mut self, extras: &[Aside]) {
+        for extra in extras.iter().filter(|extra| !extra.placed) {
+            self.withdraw(extra.marks.clone(), |_| true);
+        }
     }
 
     /// Values that a source names from where a row stands, and where they lie.
@@ -445,7 +487,7 @@ impl<'m> Engine<'m> {
         scope: Scope<'m>,
         index: usize,
         used: &mut u64,
-        more: Vec<(&'static Path, Value)>,
+        mut more: Vec<Aside>,
     ) -> Option<Value> {
         match via {
             Via::Structure => None,
@@ -453,7 +495,7 @@ impl<'m> Engine<'m> {
                 // A constant for a value that is there says nothing of what it is.
                 match mapped {
                     true => *used |= bit(1),
-                    false if self.at.field != 0 => self.marks.push(Mark { at: self.at, parts: 0 }),
+                    false if self.at.field != 0 => self.mark(0),
                     false => {}
                 }
                 Some(value.clone())
@@ -462,9 +504,9 @@ impl<'m> Engine<'m> {
                 let text = scope.text();
                 let text = text.trim();
                 // A coded value without its first coding has another (the guide's CWE[code]).
-                let other =
-                    if text.is_empty() && codes.is_some() { scope.child(4).text() } else { "".into() };
-                let text = if text.is_empty() { other.trim() } else { text };
+                let first = !text.is_empty() || codes.is_none();
+                let other = if first { "".into() } else { scope.child(4).text() };
+                let text = if first { text } else { other.trim() };
                 if text.is_empty() {
                     return None;
                 }
@@ -480,7 +522,11 @@ impl<'m> Engine<'m> {
                 match value {
                     Ok(value) => {
                         // The text of a code goes with the code.
-                        *used |= if codes.is_some() { bit(1) | bit(2) | bit(3) } else { bit(1) };
+                        *used |= match codes {
+                            None => bit(1),
+                            Some(_) if first => bit(1) | bit(2) | bit(3),
+                            Some(_) => bit(4) | bit(5) | bit(6),
+                        };
                         Some(value)
                     }
                     Err(reason) => {
@@ -497,21 +543,21 @@ impl<'m> Engine<'m> {
             Via::Map(id) => self.object(*id, scope, index).map(Value::Object),
             Via::Reference(id) => {
                 let kind = self.tables.map(*id)?.resource?;
+                let first = more.iter().find(|extra| !extra.marks.is_empty());
+                let before = first.map_or(self.marks.len(), |extra| extra.marks.start);
                 let mut body = self.object(*id, scope, index)?;
-                for (path, value) in more {
-                    element::place(&mut body, path, value, Vec::new(), false);
-                }
-                Some(self.share(kind, body))
+                more.iter_mut().for_each(|extra| extra.put(&mut body, false));
+                self.withdraw_unplaced(&more);
+                Some(self.share(kind, body, before))
             }
             Via::Function(function) => {
                 let value = function::value(self, function, scope, index, used)?;
                 if !more.is_empty() {
                     let made = value.get("reference").and_then(Value::as_link);
                     if let Some(body) = made.and_then(|handle| self.drafts.body(handle)) {
-                        for (path, value) in more {
-                            element::place(body, path, value, Vec::new(), false);
-                        }
+                        more.iter_mut().for_each(|extra| extra.put(body, false));
                     }
+                    self.withdraw_unplaced(&more);
                 }
                 Some(value)
             }
@@ -519,10 +565,15 @@ impl<'m> Engine<'m> {
     }
 
     /// A reference to the resource with that content, known by its first identifier if an authority makes that unique,
-    /// else by its content.
-    pub(crate) fn share(&mut self, kind: &'static str, body: Map) -> Value {
+    /// else by its content. The marks of its content are those from `marks` on.
+    pub(crate) fn share(&mut self, kind: &'static str, body: Map, marks: usize) -> Value {
         let key = authority_key(&body).unwrap_or_else(|| body.to_string());
-        draft::reference(self.drafts.share(kind, &key, body))
+        let (handle, differ) = self.drafts.share(kind, &key, body);
+        if !differ.is_empty() {
+            let lost = |mark: &Mark| mark.path.is_some_and(|path| differ.contains(&path.element()));
+            self.withdraw(marks.., lost);
+        }
+        draft::reference(handle)
     }
 
     /// An object by a data-type map; `None` if it would be empty or lack what the map requires.

@@ -179,8 +179,9 @@ pub(crate) fn value(
             if code_system::universal(&scope.child(2).text()).is_some() {
                 *used |= bit(3);
             }
+            // Its name is among its identifiers too, which are all kept.
             let body = organization(scope, &engine.facility)?;
-            Some(engine.share("Organization", body))
+            Some(engine.share("Organization", body, engine.marks.len()))
         }
         Function::Telecom => telecom::contact_point(engine, scope, used).map(Value::Object),
         Function::Label => {

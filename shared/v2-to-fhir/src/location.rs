@@ -7,6 +7,7 @@ use crate::draft;
 use crate::engine::{Engine, Scope, bit};
 use crate::function;
 use crate::primitive;
+use crate::unmapped::Reason;
 
 /// Component of PL, code and display of HL7 `location-physical-type`, outermost first (HL7 v2.9 section 2A, PL).
 pub(crate) type Levels = [(usize, &'static str, &'static str); 6];
@@ -74,7 +75,12 @@ pub(crate) fn reference(
         if let Some(outer) = inner {
             body.insert("partOf", draft::reference(outer));
         }
-        inner = Some(engine.drafts.share("Location", &chain, body));
+        let (handle, differ) = engine.drafts.share("Location", &chain, body);
+        if differ.contains(&"description") {
+            *used &= !bit(9);
+            engine.refuse_part(9, Reason::AlreadySet);
+        }
+        inner = Some(handle);
     }
     if inner.is_none()
         && let Some(description) = description
@@ -84,7 +90,7 @@ pub(crate) fn reference(
         let mut body = Map::new();
         body.insert("description", Value::from(description));
         body.insert("mode", json!("instance"));
-        inner = Some(engine.drafts.share("Location", &key, body));
+        inner = Some(engine.drafts.share("Location", &key, body).0);
     }
     inner.map(draft::reference)
 }

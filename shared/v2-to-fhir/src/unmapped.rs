@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::draft::Handle;
+use crate::element::Path;
 use crate::engine::Engine;
 
 /// A value, or all that lies within it, that no element of the bundle holds. Never carries content.
@@ -81,8 +83,12 @@ impl At {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     pub(crate) at: At,
-    /// The [`bit`]s of the parts; [`u64::MAX`] for the whole.
+    /// The [`bit`]s of the parts; [`u64::MAX`] for the whole; 0 if none is held.
     pub(crate) parts: u64,
+    /// The resource that holds them, or refers to the one that does.
+    pub(crate) draft: Handle,
+    /// Where in it, as far as a row says.
+    pub(crate) path: Option<&'static Path>,
 }
 
 /// Part `n` of a value: a component, of which the first subcomponent is meant, or a subcomponent. Parts past the 62nd
@@ -109,8 +115,19 @@ impl Mark {
                     && (leaf.subcomponent == 1 || self.parts & WITH_PARTS != 0)
             }
             (_, 0) => self.parts & bit(leaf.subcomponent) != 0,
-            _ => true,
+            _ => self.parts != 0,
         }
+    }
+
+    /// Takes the mark back, into `refused`.
+    pub(crate) fn withdraw(&mut self, reason: Reason, refused: &mut Vec<(At, Reason)>) {
+        let parts = std::mem::take(&mut self.parts);
+        if self.at.component != 0 || parts == u64::MAX {
+            refused.push((self.at, reason));
+            return;
+        }
+        let components = (1..=63).filter(|n| parts & bit(*n) != 0);
+        refused.extend(components.map(|component| (At { component, ..self.at }, reason)));
     }
 }
 
@@ -125,10 +142,10 @@ pub(crate) struct Listing<'e, 'm> {
 }
 
 impl<'e, 'm> Listing<'e, 'm> {
-    /// A listing of what resources have not marked: `kept` are the marks of those in the bundle, `dropped` of those that
-    /// are not.
-    pub(crate) fn new(engine: &'e Engine<'m>, kept: Vec<Mark>, dropped: Vec<Mark>) -> Self {
-        let mut marks = kept;
+    /// A listing of what resources of the bundle, which is what `kept` says, have not marked.
+    pub(crate) fn new(engine: &'e Engine<'m>, kept: impl Fn(Handle) -> bool) -> Self {
+        let (mut marks, dropped): (Vec<_>, Vec<_>) =
+            engine.marks.iter().copied().partition(|mark| kept(mark.draft));
         marks.sort_unstable_by_key(|mark| (mark.at.segment, mark.at.field, mark.at.repetition));
         let mut refused = engine.refused.clone();
         refused.extend(dropped.into_iter().map(|mark| (mark.at, Reason::IncompleteResource)));

@@ -271,10 +271,6 @@ impl<'m> Entry<'m> {
         });
         &mut self.map.members[at].1
     }
-
-    pub(crate) fn or_insert(self, value: Value) -> &'m mut Value {
-        self.or_insert_with(|| value)
-    }
 }
 
 /// As in JSON, the order of elements is no difference.

@@ -1,7 +1,7 @@
 //! A message walked from top to bottom: which resource each segment makes, extends and refers to.
 
 use crate::draft::{self, Handle};
-use crate::element::{self, Path};
+use crate::element::{self, Path, Placed};
 use crate::engine::{self, Engine};
 use crate::primitive;
 use crate::table::{MessageMap, Placement, Relation};
@@ -186,14 +186,14 @@ fn place(
     engine.current = handle;
     let marks = engine.apply(map, index, &mut body);
     // A resource of constants only would be an empty shell.
-    let empty = begun && (marks.is_empty() || !engine::complete(map, &body));
+    let empty = begun && (marks == engine.marks.len() || !engine::complete(map, &body));
     let draft = engine.drafts.list.get_mut(handle)?;
     if empty {
+        engine.marks.truncate(marks);
         draft.body = Map::new();
         return None;
     }
     draft.body = body;
-    draft.marks.extend(marks);
     if row.adopts {
         draft.origin = format!("{}/{}", segment.name(), index);
     }
@@ -231,15 +231,20 @@ fn continued(engine: &mut Engine<'_>, index: usize) -> Option<Handle> {
     };
     if joined {
         // What the line before gave, this one would give too.
-        let before = draft.marks.iter().rev().take_while(|mark| mark.at.segment + 1 == index);
+        let of_it = engine.marks.iter().rev().filter(|mark| mark.draft == handle);
+        let before = of_it.take_while(|mark| mark.at.segment + 1 == index);
         let repeated: Vec<_> = before
             .filter(|mark| !matches!(mark.at.field, 1 | 5) && same(mark.at.field))
             .map(|mark| Mark { at: At { segment: index, ..mark.at }, ..*mark })
             .collect();
-        draft.marks.extend(repeated);
-        draft.marks.extend(
-            [1, 5].map(|field| Mark { at: At { segment: index, field, ..At::default() }, parts: u64::MAX }),
-        );
+        let whole = |field| At { segment: index, field, ..At::default() };
+        engine.marks.extend(repeated);
+        engine.marks.extend([1, 5].map(|field| Mark {
+            at: whole(field),
+            parts: u64::MAX,
+            draft: handle,
+            path: None,
+        }));
     }
     Some(handle)
 }
@@ -272,15 +277,17 @@ fn backbone(
     let marks = engine.apply(map, index, &mut body);
     for relation in &row.relations {
         if let Some(other) = engine.slots.get(relation.slot) {
-            element::place(&mut body, &relation.path, draft::reference(other), Vec::new(), false);
+            element::place(&mut body, &relation.path, draft::reference(other), &mut [], false);
         }
     }
-    if marks.is_empty() || !engine::complete(map, &body) {
+    if marks == engine.marks.len() || !engine::complete(map, &body) {
+        engine.marks.truncate(marks);
         return None;
     }
     let draft = engine.drafts.list.get_mut(handle)?;
-    element::place(&mut draft.body, path, Value::Object(body), Vec::new(), false);
-    draft.marks.extend(marks);
+    if element::place(&mut draft.body, path, Value::Object(body), &mut [], false) != Placed::Yes {
+        engine.withdraw(marks.., |_| true);
+    }
     Some(handle)
 }
 
@@ -314,7 +321,7 @@ fn connect(engine: &mut Engine<'_>, from: Handle, begun: bool, relation: &Relati
         return;
     }
     // A subject that two segments name is the same one.
-    element::place(body, &relation.path, reference, Vec::new(), false);
+    element::place(body, &relation.path, reference, &mut [], false);
 }
 
 /// A participant in the care of a patient who is not the general practitioner.
@@ -373,6 +380,6 @@ fn participate(engine: &mut Engine<'_>, participant: Handle, followed: Handle) {
         _ => return,
     };
     if let (Ok(path), Some(body)) = (Path::parse(path), engine.drafts.body(followed)) {
-        element::place(body, &path, draft::reference(participant), Vec::new(), false);
+        element::place(body, &path, draft::reference(participant), &mut [], false);
     }
 }

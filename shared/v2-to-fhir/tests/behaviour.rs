@@ -352,3 +352,47 @@ fn a_coding_sent_twice_is_written_once() {
         |c: &Value| c.as_array().is_some_and(|c| c.iter().enumerate().any(|(n, x)| c[..n].contains(x)));
     assert!(!codes.iter().any(doubled), "{codes:?}");
 }
+
+/// What is listed of a segment, without its name.
+fn listed(conversion: &Conversion, segment: &str) -> Vec<(String, Reason)> {
+    let of_it = conversion.unmapped.iter().filter(|unmapped| unmapped.segment == segment);
+    of_it.map(|unmapped| (unmapped.path.clone(), unmapped.reason)).collect()
+}
+
+#[test]
+fn what_two_fields_know_of_one_practitioner_comes_together() {
+    let text = ADT.replacen(
+        "9003^Abara^Ife^^^Dr^MD",
+        "9002^Lindqvist-Berg^Per^^III^^^^NPI^L^^^NPI~9002^Lindqvist^Per^^^Dr^MD^^NPI^L^^^NPI",
+        1,
+    );
+    let conversion = converted(&text);
+    let practitioners = resources(&conversion.bundle, "Practitioner");
+    let known: Vec<_> = practitioners.iter().filter(|p| p["identifier"][0]["value"] == "9002").collect();
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0]["identifier"].as_array().map(Vec::len), Some(1));
+    let names: Vec<_> = known[0]["name"].as_array().into_iter().flatten().map(|n| &n["family"]).collect();
+    assert_eq!(names, ["Lindqvist", "Lindqvist-Berg"]);
+    assert_eq!(listed(&conversion, "PV1"), []);
+}
+
+#[test]
+fn what_has_no_place_in_a_resource_that_is_there_is_listed() {
+    let visit = |current: &str| format!("PV1|1|I|3W^302^B^^^^^^{current}|||3W^302^B^^^^^^Former");
+    let with_visit = |line: String| {
+        let lines = ADT.lines().map(|l| if l.starts_with("PV1") { line.clone() } else { l.to_owned() });
+        converted(&lines.collect::<Vec<_>>().join("\r"))
+    };
+    assert_eq!(listed(&with_visit(visit("Former")), "PV1"), []);
+    assert_eq!(listed(&with_visit(visit("Present")), "PV1"), [("PV1-6.9".to_owned(), Reason::AlreadySet)]);
+}
+
+#[test]
+fn what_an_invariant_forbids_is_listed() {
+    let deleted = |action: &str| {
+        let line = format!("IAM|1|DA^Drug allergy^HL70127|70618^Penicillin^RXNORM|||{action}|||||||||||I");
+        converted(&format!("{}\r{line}\r", ADT.trim_end()))
+    };
+    assert_eq!(listed(&deleted("A"), "IAM"), []);
+    assert_eq!(listed(&deleted("D"), "IAM"), [("IAM-17".to_owned(), Reason::AlreadySet)]);
+}
