@@ -28,15 +28,13 @@ pub(crate) struct Setup {
     pub(crate) nodes: usize,
     /// Partitions of each topic.
     pub(crate) partitions: i32,
-    /// Where the brokers' logs are, unless in the temporary folder.
-    pub(crate) logs: Option<PathBuf>,
     /// Port of a proxy that the second listener names as its address.
     pub(crate) advertised: Option<u16>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { nodes: 1, partitions: 3, logs: None, advertised: None }
+        Self { nodes: 1, partitions: 3, advertised: None }
     }
 }
 
@@ -70,7 +68,7 @@ impl Parts {
         let address = endpoint.trim_start_matches("http://").parse();
         let store = Gate::new(address.map_err(|error| Error::part("SeaweedFS", error))?, runtime)?;
 
-        let kafka = broker(&libs, setup)?;
+        let kafka = broker(&libs, setup, folder)?;
         let config =
             stream::Config { bootstrap_servers: kafka.bootstrap_servers(), ..stream::Config::default() };
         let replication = if setup.nodes >= 3 { 3 } else { 1 };
@@ -136,14 +134,16 @@ fn named() -> Result<[PathBuf; 3], Error> {
     <[PathBuf; 3]>::try_from(found).map_err(|_| Error::Missing(local_kafka::LIBS))
 }
 
-fn broker(libs: &Path, setup: &Setup) -> Result<Cluster, Error> {
+fn broker(libs: &Path, setup: &Setup, folder: &Path) -> Result<Cluster, Error> {
+    // A drill of several lines has one cluster after the other.
+    let home = (1..).map(|number| folder.join(format!("kafka-{number}"))).find(|home| !home.exists());
     let mut builder = Builder::new(libs)
         .nodes(setup.nodes)
         .launched_by(process::launcher()?)
         // By default a transaction that timed out is looked for every ten seconds only.
         .property("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500");
-    if let Some(logs) = &setup.logs {
-        builder = builder.logs_in(logs);
+    if let Some(home) = home {
+        builder = builder.keep_in(&home);
     }
     if let Some(port) = setup.advertised {
         builder = builder.advertise_through(port);

@@ -16,7 +16,7 @@ pub struct Builder {
     libs: PathBuf,
     nodes: usize,
     properties: BTreeMap<String, String>,
-    logs: Option<PathBuf>,
+    folder: Option<PathBuf>,
     launcher: Vec<OsString>,
     advertised: Option<u16>,
     java: &'static [&'static str],
@@ -43,7 +43,7 @@ impl Builder {
             libs: libs.to_owned(),
             nodes: 1,
             properties: BTreeMap::new(),
-            logs: None,
+            folder: None,
             launcher: Vec::new(),
             advertised: None,
             java: BRIEF,
@@ -65,10 +65,11 @@ impl Builder {
         self
     }
 
-    /// Where the nodes keep their logs, each in a folder of its own; the temporary folder unless set.
+    /// Where the nodes keep their settings, what they print and their logs, all of which stays when they are gone;
+    /// a temporary folder unless set.
     #[must_use]
-    pub fn logs_in(mut self, folder: &Path) -> Self {
-        self.logs = Some(folder.to_owned());
+    pub fn keep_in(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
         self
     }
 
@@ -105,31 +106,39 @@ impl Builder {
         if jars == 0 {
             return Err(Error::NoJars(self.libs));
         }
-        let folder = TempDir::with_prefix("wardstream-kafka-").map_err(io_error("temporary folder"))?;
+        let (folder, temporary) = match self.folder.clone() {
+            Some(folder) => (folder, None),
+            None => {
+                let temporary =
+                    TempDir::with_prefix("wardstream-kafka-").map_err(io_error("temporary folder"))?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
         let ports = free_ports(self.nodes * 3).map_err(io_error("free ports"))?;
         let ports: Vec<[u16; 3]> =
             ports.chunks_exact(3).map(|ports| [ports[0], ports[1], ports[2]]).collect();
         // Without its highest bit the text never begins with `-`, which the tool would take for an option.
-        let id = URL_SAFE_NO_PAD.encode((uuid::Uuid::new_v4().as_u128() >> 1).to_be_bytes());
+        let cluster_id = URL_SAFE_NO_PAD.encode((uuid::Uuid::new_v4().as_u128() >> 1).to_be_bytes());
         let mut nodes = Vec::new();
-        for at in 0..self.nodes {
-            let home = folder.path().join(format!("node-{}", at + 1));
+        for (at, id) in (0..self.nodes).zip(1..) {
+            let home = folder.join(format!("node-{id}"));
             fs::create_dir_all(&home).map_err(io_error("folder"))?;
-            let mut properties = self.defaults(at, &ports, folder.path());
+            let mut properties = self.defaults(at, id, &ports, &folder);
             properties.extend(self.properties.clone());
             let text: String = properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
             fs::write(home.join("server.properties"), text).map_err(io_error("server.properties"))?;
             let [port, _, proxied] = ports[at];
-            let node = Node::new(home, self.libs.clone(), self.launcher.clone(), self.java, [port, proxied]);
-            node.format(&id, self.nodes == 1)?;
+            let node =
+                Node::new(home, self.libs.clone(), self.launcher.clone(), self.java, [port, proxied], id);
+            node.format(&cluster_id, self.nodes == 1)?;
             nodes.push(node);
         }
-        let mut cluster = Cluster::new(nodes, folder);
+        let mut cluster = Cluster::new(nodes, temporary);
         cluster.resume()?;
         Ok(cluster)
     }
 
-    fn defaults(&self, at: usize, ports: &[[u16; 3]], folder: &Path) -> BTreeMap<String, String> {
+    fn defaults(&self, at: usize, id: i32, ports: &[[u16; 3]], folder: &Path) -> BTreeMap<String, String> {
         let [port, controller, proxied] = ports[at];
         let mut listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
         let mut advertised = format!("PLAINTEXT://127.0.0.1:{port}");
@@ -145,11 +154,11 @@ impl Builder {
                 ("controller.quorum.voters", voters.join(","))
             }
         };
-        let logs = self.logs.clone().unwrap_or_else(|| folder.to_owned()).join(format!("log-{}", at + 1));
+        let logs = folder.join(format!("log-{id}"));
         let (replicas, in_sync) = if self.nodes >= 3 { ("3", "2") } else { ("1", "1") };
         let pairs = [
             ("process.roles", "broker,controller".to_owned()),
-            ("node.id", (at + 1).to_string()),
+            ("node.id", id.to_string()),
             quorum,
             ("listeners", listeners),
             ("advertised.listeners", advertised),

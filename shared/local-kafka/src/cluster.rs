@@ -2,16 +2,16 @@ use tempfile::TempDir;
 
 use crate::{Error, Node};
 
-/// Nodes that form one cluster. Dropped, they are killed and their logs deleted.
+/// Nodes that form one cluster. Dropped, they are killed, and their temporary folder is deleted.
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Node>,
     // Goes after the nodes that write in it.
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Cluster {
-    pub(crate) fn new(nodes: Vec<Node>, folder: TempDir) -> Self {
+    pub(crate) fn new(nodes: Vec<Node>, folder: Option<TempDir>) -> Self {
         Self { nodes, _folder: folder }
     }
 

@@ -18,6 +18,7 @@ pub struct Node {
     java: &'static [&'static str],
     port: u16,
     proxied: u16,
+    id: i32,
     process: Option<Child>,
 }
 
@@ -34,8 +35,15 @@ impl Node {
         launcher: Vec<OsString>,
         java: &'static [&'static str],
         [port, proxied]: [u16; 2],
+        id: i32,
     ) -> Self {
-        Self { home, libs, launcher, java, port, proxied, process: None }
+        Self { home, libs, launcher, java, port, proxied, id, process: None }
+    }
+
+    /// Its id, from 1.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.id
     }
 
     /// `host:port` of its listener.
