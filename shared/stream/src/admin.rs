@@ -1,6 +1,6 @@
 //! Topics as their contracts say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
@@ -276,6 +276,17 @@ impl Topics {
         }
         Ok(())
     }
+}
+
+/// Ids of the brokers that are in service, as one of them sees it: without those that the cluster has given up. Blocks.
+///
+/// # Errors
+/// [`Unavailable`] when no broker answers.
+pub fn brokers(config: &Config) -> Result<BTreeSet<i32>, Unavailable> {
+    let down = |error: KafkaError| Unavailable { dependency: KAFKA, detail: error.to_string() };
+    let client: BaseConsumer = config.overlay(config.client("brokers")).create().map_err(down)?;
+    let metadata = client.fetch_metadata(None, CALL).map_err(down)?;
+    Ok(metadata.brokers().iter().map(|broker| broker.id()).collect())
 }
 
 /// First offset kept and one past the last, by topic and partition.

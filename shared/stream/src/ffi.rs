@@ -37,8 +37,6 @@ pub(crate) struct GroupState {
     /// `Stable`, `Empty`, `PreparingRebalance` and so on.
     pub(crate) state: String,
     pub(crate) members: usize,
-    /// Partitions that a member reads.
-    pub(crate) assigned: Vec<(String, i32)>,
     /// None when the broker does not say.
     pub(crate) allowed: Option<Allowed>,
 }
@@ -94,7 +92,7 @@ unsafe fn topic_state(topic: *const c::rd_kafka_TopicDescription_t) -> TopicStat
 }
 
 /// Describes these groups, with what this principal may do with each. Waits for a coordinator that has just come up.
-/// Blocks.
+/// Blocks. Not for a process that is to stay, which it can end: [`crate::group`] says how.
 pub(crate) fn describe_groups<C: ClientContext>(
     client: &Client<C>,
     names: &[&str],
@@ -157,31 +155,9 @@ unsafe fn group_state(group: *const c::rd_kafka_ConsumerGroupDescription_t) -> G
         GroupState {
             state: text(c::rd_kafka_consumer_group_state_name(state)),
             members: c::rd_kafka_ConsumerGroupDescription_member_count(group),
-            assigned: assigned(group),
             allowed: allowed_of(allowed, operations),
         }
     }
-}
-
-/// # Safety
-/// The description is alive.
-unsafe fn assigned(group: *const c::rd_kafka_ConsumerGroupDescription_t) -> Vec<(String, i32)> {
-    let mut assigned = Vec::new();
-    // SAFETY: what is taken from the description lives as long as it does, and a list has as many elements as it says.
-    unsafe {
-        for member in 0..c::rd_kafka_ConsumerGroupDescription_member_count(group) {
-            let member = c::rd_kafka_ConsumerGroupDescription_member(group, member);
-            let assignment = c::rd_kafka_MemberDescription_assignment(member);
-            let Some(partitions) = c::rd_kafka_MemberAssignment_partitions(assignment).as_ref() else {
-                continue;
-            };
-            for at in 0..usize::try_from(partitions.cnt).unwrap_or(0) {
-                let element = &*partitions.elems.add(at);
-                assigned.push((text(element.topic), element.partition));
-            }
-        }
-    }
-    assigned
 }
 
 /// Has things of these names described: `send` asks for them, `read` copies what came.

@@ -27,6 +27,7 @@ mod config;
 mod error;
 mod fate;
 mod ffi;
+mod group;
 mod lag;
 mod lineage;
 mod link;
@@ -50,7 +51,7 @@ mod transaction;
 mod waiting;
 mod worker;
 
-pub use admin::{Aspect, Blueprint, Difference, Topics, Watermarks, ensure_topics, watermarks};
+pub use admin::{Aspect, Blueprint, Difference, Topics, Watermarks, brokers, ensure_topics, watermarks};
 pub use avro::{Codec, CodecError, RegistryConfig};
 pub use config::{Config, Delivery, GroupProtocol, Security, Tuning};
 pub use error::Error;

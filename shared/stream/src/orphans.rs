@@ -16,7 +16,7 @@ use rdkafka::error::KafkaError;
 use regex::Regex;
 
 use crate::reader::{CALL, Quiet};
-use crate::{Config, Error, GroupProtocol, ffi, reader};
+use crate::{Config, Error, GroupProtocol, group, reader};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ impl Looker {
     fn run(&self, stopped: &Receiver<()>) {
         let mut unread = Unread::default();
         while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            // A broker that is away has other watchers.
+            // While a broker is away nobody can tell; it is looked again when all of them answer.
             let left_behind = unread.look(self.unread().unwrap_or_default());
             if left_behind.is_empty() {
                 continue;
@@ -95,11 +95,10 @@ impl Looker {
 
     /// Partitions that no member of the group reads, when no rebalance is under way.
     fn unread(&self) -> Result<BTreeSet<Partition>, KafkaError> {
-        let described = ffi::describe_groups(self.consumer.client(), &[&self.group], CALL)?;
-        let Some((_, Ok(group))) = described.into_iter().next() else { return Ok(BTreeSet::new()) };
-        if group.state != "Stable" {
+        let described = group::describe(self.consumer.client(), &self.group, CALL)?;
+        let Some(group) = described.filter(|group| group.state == "Stable") else {
             return Ok(BTreeSet::new());
-        }
+        };
         let read: BTreeSet<Partition> = group.assigned.into_iter().collect();
         let metadata = self.consumer.fetch_metadata(None, CALL)?;
         let all = metadata.topics().iter().filter(|topic| self.subscription.reads(topic.name())).flat_map(
