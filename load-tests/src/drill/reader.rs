@@ -39,7 +39,7 @@ impl Follower {
     /// Reads what is there, and waits at most `timeout` for something.
     pub(crate) fn read(&mut self, timeout: Duration) {
         let mut timeout = timeout;
-        while let Some(event) = self.tail.poll(timeout) {
+        while let Ok(Some(event)) = self.tail.poll(timeout) {
             timeout = Duration::ZERO;
             let TailEvent::Record(record) = event else { continue };
             let next = self.next.entry((record.topic.to_string(), record.partition)).or_default();

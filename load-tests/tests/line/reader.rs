@@ -1,12 +1,15 @@
 //! Reading the topics as any other consumer would.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use conservation::{Books, Lineage, StageVerdict};
 use contracts::headers::{EVENT_ID, OUTPUT_INDEX, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC};
 use stream::{Config, Incoming, Observer, Table, Tail, TailEvent};
 use telemetry::{Health, Metrics};
+
+/// Nothing takes so long that is not broken.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Follows every topic and keeps the books.
 pub(crate) struct Reader {
@@ -24,7 +27,7 @@ impl Reader {
 
     /// Reads for at most `timeout`.
     pub(crate) fn read(&mut self, timeout: Duration) {
-        if let Some(TailEvent::Record(record)) = self.tail.poll(timeout) {
+        if let Some(TailEvent::Record(record)) = self.tail.poll(timeout).unwrap() {
             enter(&mut self.books, &record);
         }
     }
@@ -51,12 +54,18 @@ pub(crate) fn event_id(record: &Incoming) -> &str {
     record.header(EVENT_ID).unwrap_or_default()
 }
 
-/// Every committed record of a topic, in the order of each partition, exactly to the end.
+/// Every committed record of a topic, in the order of each partition, exactly to the end. A broker that has just come up
+/// does not lead its partitions at once.
 pub(crate) fn read_topic(kafka: &Config, topic: &str) -> Vec<Incoming> {
-    let mut records = Vec::new();
-    let table = Table::new(topic, None, kafka).unwrap();
-    table.catch_up(|record| records.push(record.clone())).unwrap();
-    records
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut records = Vec::new();
+        let table = Table::new(topic, None, kafka).unwrap();
+        match table.catch_up(|record| records.push(record.clone())) {
+            Ok(_) => return records,
+            Err(unavailable) => assert!(Instant::now() < until, "{unavailable}"),
+        }
+    }
 }
 
 /// Every committed record of every topic.

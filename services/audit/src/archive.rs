@@ -64,7 +64,7 @@ impl Archive {
     pub(crate) fn run(mut self, shutdown: &CancellationToken) -> Result<(), Failure> {
         let mut tick = Instant::now();
         while !shutdown.is_cancelled() {
-            match self.tail.poll(POLL) {
+            match self.tail.poll(POLL)? {
                 Some(TailEvent::Assigned(partitions)) => self.waiting.extend(partitions),
                 Some(TailEvent::Revoked(partitions)) => {
                     for partition in partitions {

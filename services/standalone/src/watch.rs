@@ -92,7 +92,14 @@ impl Watch {
         let mut letters = Vec::new();
         let mut published = Instant::now();
         while !stop.is_cancelled() {
-            if let Some(TailEvent::Record(record)) = tail.poll(POLL) {
+            let event = match tail.poll(POLL) {
+                Ok(event) => event,
+                Err(error) => {
+                    tracing::error!(%error, "the page and the summary stand still");
+                    return;
+                }
+            };
+            if let Some(TailEvent::Record(record)) = event {
                 books.enter(&record.topic, record.partition, record.offset, lineage(&record).as_ref());
                 if record.topic.ends_with(DEAD_LETTER_SUFFIX)
                     && let Ok(letter) = codec.decode::<DeadLetter>(record.value.as_deref())

@@ -7,6 +7,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetry::Heartbeat;
 
+use crate::broker::Trouble;
 use crate::client::{Assignments, GroupContext, KAFKA};
 use crate::{Config, Error, Incoming, Observer, Unavailable, orphans};
 
@@ -91,19 +92,26 @@ impl Tail {
     }
 
     /// The next event, or none after `timeout`.
-    pub fn poll(&mut self, timeout: Duration) -> Option<TailEvent> {
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when this member is done for: fenced by another of its name, or not authorised.
+    pub fn poll(&mut self, timeout: Duration) -> Result<Option<TailEvent>, Error> {
         self.heartbeat.beat();
         if let Some(event) = self.consumer.context().state().0.pop_front() {
-            return Some(event);
+            return Ok(Some(event));
         }
         let message = match self.consumer.poll(timeout) {
             Some(Ok(message)) => message,
             Some(Err(error)) => {
-                tracing::warn!(target: "kafka", %error, "consumer reports");
-                self.observer.waiting(KAFKA, &error.to_string());
-                return self.consumer.context().state().0.pop_front();
+                let Trouble { detail, refused } = Trouble::from(error);
+                tracing::warn!(target: "kafka", detail, "consumer reports");
+                if refused {
+                    return Err(Error::Refused { context: "consume", detail });
+                }
+                self.observer.waiting(KAFKA, &detail);
+                return Ok(self.consumer.context().state().0.pop_front());
             }
-            None => return self.consumer.context().state().0.pop_front(),
+            None => return Ok(self.consumer.context().state().0.pop_front()),
         };
         let topic = match self.topics.get(message.topic()) {
             Some(topic) => topic.clone(),
@@ -117,7 +125,7 @@ impl Tail {
         let mut events = self.consumer.context().state();
         // A rebalance that ran inside the poll came before the record.
         events.0.push_back(record);
-        events.0.pop_front()
+        Ok(events.0.pop_front())
     }
 
     /// Goes on at `offset`; what was fetched and not polled is thrown away.

@@ -134,7 +134,7 @@ impl Reader {
     }
 
     fn poll(&mut self, timeout: Duration) -> bool {
-        match self.tail.poll(timeout) {
+        match self.tail.poll(timeout).unwrap() {
             Some(TailEvent::Record(record)) => {
                 self.records.push(record);
                 true

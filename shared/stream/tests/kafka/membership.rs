@@ -7,9 +7,10 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
-use stream::{Config, GroupProtocol};
+use stream::{Config, Error, GroupProtocol, Observer, Tail, TailEvent};
+use telemetry::{Health, Metrics};
 
-use crate::bench::{Bench, check_each_once_in_order, copy};
+use crate::bench::{Bench, check_each_once_in_order, copy, wait};
 
 const KEYS: u32 = 40;
 const ROUND: u32 = 400;
@@ -113,4 +114,27 @@ fn what_a_member_with_a_name_was_giving_up_is_read_all_the_same() {
     other.stop();
     successor.stop();
     check_each_once_in_order(&bench.read("out"), ROUND as usize);
+}
+
+/// Of two members with one name the older is told that it is done for, instead of reading on what it may not commit.
+#[test]
+fn a_reader_whose_name_another_took_ends() {
+    let Some(bench) = Bench::start() else { return };
+    bench.topics(1);
+    let config = Config { group_instance_id: "t-0".to_owned(), ..bench.config.clone() };
+    let tail = || {
+        let observer = Observer::new("t", Metrics::new().stage("t"), Health::new());
+        Tail::new("t", &["in"], &[], &config, &observer).unwrap()
+    };
+    let poll = |tail: &mut Tail| tail.poll(Duration::from_millis(50));
+    let mut older = tail();
+    wait(
+        "the first to have its partition",
+        || matches!(poll(&mut older).unwrap(), Some(TailEvent::Assigned(partitions)) if partitions.len() == 1),
+    );
+    let mut younger = tail();
+    wait("the first to be fenced", || {
+        poll(&mut younger).unwrap();
+        matches!(poll(&mut older), Err(Error::Refused { .. }))
+    });
 }
