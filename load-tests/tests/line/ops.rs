@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::STAGES;
 use local_kafka::{Builder, Cluster};
@@ -82,6 +82,16 @@ impl Guarded {
         faults.into_iter().map(|Fault { code, what, .. }| (code, what)).collect()
     }
 
+    /// Brokers hear of a new ACL a moment after it was taken.
+    fn await_faults(&self, user: &str, expected: &[(&'static str, String)]) {
+        let until = Instant::now() + LONG;
+        let mut faults = self.faults(user);
+        while faults != expected && Instant::now() < until {
+            faults = self.faults(user);
+        }
+        assert_eq!(faults, expected);
+    }
+
     fn create_topics(&self) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(stream::ensure_topics(&self.config(ADMIN), &contracts::topics(2), 1)).unwrap();
@@ -118,7 +128,7 @@ fn everything_that_a_service_lacks_is_named_at_once() {
         kafka.create_topics();
         waiting.join().unwrap().unwrap();
     });
-    assert_eq!(kafka.faults(ADMIN), []);
+    kafka.await_faults(ADMIN, &[]);
 
     // A number of partitions that is not as configured passes for nobody, and is not waited for.
     let other = Config { partitions: 3, ..kafka.config(ADMIN) };
@@ -150,14 +160,14 @@ fn everything_that_a_service_lacks_is_named_at_once() {
     expected.extend(on_topics("Read", &["notification.ledger", "notify.parked", "triage.summarized"]));
     expected.extend([group("Read"), transactional]);
     expected.sort();
-    assert_eq!(kafka.faults(SERVICE), expected);
+    kafka.await_faults(SERVICE, &expected);
 
     // What docs/operations.md says it needs is enough.
     let read = ["triage.summarized", "notification.ledger", "notify.parked"].map(Resource::Topic);
     kafka.allow(Operation::Read, &[&read[..], &[Resource::Group("wardstream.notify")]].concat());
     let id = Resource::TransactionalIdPrefix("wardstream.notify.");
     kafka.allow(Operation::Write, &[&topics[..5], &[id]].concat());
-    assert_eq!(kafka.faults(SERVICE), []);
+    kafka.await_faults(SERVICE, &[]);
 }
 
 #[derive(Clone, Copy)]
