@@ -3,12 +3,17 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use sha1::{Digest as _, Sha1};
+
 use crate::document::extract;
 use crate::engine::{Scope, WITH_PARTS, bit};
 use crate::primitive;
 use crate::value::{Map, Text, Value, json};
 
 const ALTERNATE_CODES: &str = "http://hl7.org/fhir/StructureDefinition/alternate-codes";
+
+/// Bytes of text of one document that are taken over; what a FHIR string may have, and room for a word.
+const LONGEST: usize = 1_000_000;
 
 /// What an ED holds, and its MIME type. Data has its encoding fourth and its content fifth.
 fn content(scope: Scope<'_>) -> Option<(Vec<u8>, String)> {
@@ -23,10 +28,48 @@ fn content(scope: Scope<'_>) -> Option<(Vec<u8>, String)> {
     Some((bytes, content_type(text(2).as_deref(), text(3).as_deref())))
 }
 
-/// The text of an embedded document, for people to read.
-pub(crate) fn text(scope: Scope<'_>) -> Option<Text> {
-    let (bytes, kind) = content(scope)?;
-    extract::text(&kind, &bytes).as_deref().and_then(primitive::string)
+/// The text of an embedded document, for people to read, or a sentence that says why there is none: what cannot be read
+/// must not look as if it said nothing. `None` where the document is its own text, so that nobody reads it twice, and
+/// where there is no document.
+pub(crate) fn text(scope: Scope<'_>, own_text: bool) -> Option<Text> {
+    let Some((bytes, kind)) = content(scope) else {
+        let elsewhere = address(scope).is_some();
+        return elsewhere
+            .then(|| Text::const_new("The document is not in the message but at the address given."));
+    };
+    if own_text && matches!(kind.as_str(), "text/plain" | "text/html") && std::str::from_utf8(&bytes).is_ok()
+    {
+        return None;
+    }
+    let shown = match extract::text(&kind, &bytes) {
+        Ok(found) => {
+            let mut text = found.text;
+            let cut = found.cut || text.len() > LONGEST;
+            if cut {
+                text.truncate(text.floor_char_boundary(LONGEST));
+                text.push_str("\n\nThe document is longer; this is as much of it as was read.");
+            }
+            text
+        }
+        Err(unread) => {
+            format!("No text could be read from this document ({kind}, {} bytes): {unread}.", bytes.len())
+        }
+    };
+    primitive::string(&shown)
+}
+
+/// What an attachment says of its data: how long it is, and its SHA-1 hash (FHIR 4.0.1, Attachment).
+fn weigh(body: &mut Map, bytes: &[u8]) {
+    // More than an unsignedInt can say is not said.
+    if let Ok(size) = i32::try_from(bytes.len()) {
+        body.insert("size", Value::from(size));
+    }
+    body.insert("hash", Value::from(STANDARD.encode(Sha1::digest(bytes))));
+}
+
+/// The address in an RP.
+fn address(scope: Scope<'_>) -> Option<Text> {
+    primitive::uri(&scope.child(1).text()).filter(|url| url.contains(':'))
 }
 
 /// ED or RP to Attachment. A pointer has its address first.
@@ -36,7 +79,8 @@ pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map> {
     if let Some((bytes, content_type)) = content(scope) {
         *used |= bit(2) | bit(3) | bit(4) | bit(5) | WITH_PARTS;
         body.insert("contentType", Value::from(content_type));
-        body.insert("data", Value::from(STANDARD.encode(bytes)));
+        body.insert("data", Value::from(STANDARD.encode(&bytes)));
+        weigh(&mut body, &bytes);
         // A type without a subtype is no MIME type, so the code stands beside the one made of it.
         if let (Some(kind), None) = (text(2), text(3)) {
             let coding = json!({"system": "http://terminology.hl7.org/CodeSystem/v2-0191", "code": kind});
@@ -45,7 +89,7 @@ pub(crate) fn attachment(scope: Scope<'_>, used: &mut u64) -> Option<Map> {
         }
         return Some(body);
     }
-    let url = primitive::uri(&scope.child(1).text()).filter(|u| u.contains(':'))?;
+    let url = address(scope)?;
     *used |= bit(1) | bit(3) | bit(4);
     if let (Some(kind), Some(subtype)) = (text(3), text(4)) {
         body.insert("contentType", Value::from(content_type(Some(&kind), Some(&subtype))));
@@ -90,7 +134,11 @@ fn content_type(kind: Option<&str>, subtype: Option<&str>) -> String {
 
 /// Text as an attachment.
 pub(crate) fn text_attachment(text: &str) -> Value {
-    json!({"contentType": "text/plain; charset=utf-8", "data": STANDARD.encode(text)})
+    let mut body = Map::new();
+    body.insert("contentType", Value::from("text/plain; charset=utf-8"));
+    body.insert("data", Value::from(STANDARD.encode(text)));
+    weigh(&mut body, text.as_bytes());
+    Value::Object(body)
 }
 
 #[cfg(test)]

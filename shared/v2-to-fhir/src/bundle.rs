@@ -137,6 +137,7 @@ fn has(body: &Map, element: &str, value_only: bool) -> bool {
 fn reconcile(draft: &mut Draft) -> Option<&'static str> {
     match draft.kind {
         "Appointment" => appointment(&mut draft.body),
+        "DocumentReference" => document(&mut draft.body),
         "Observation" => {
             let valued = draft.body.keys().any(|key| key.starts_with("value"));
             // obs-6, obs-7
@@ -187,6 +188,22 @@ fn reconcile(draft: &mut Draft) -> Option<&'static str> {
         _ => {}
     }
     None
+}
+
+/// TXA says of the document in the message what it is called and when it was made.
+fn document(body: &mut Map) {
+    let Some(Value::Array(content)) = body.get_mut("content") else { return };
+    let holds = |c: &Value| ["data", "url"].iter().any(|e| c.pointer(&format!("/attachment/{e}")).is_some());
+    if content.len() < 2 || content.first().is_none_or(holds) {
+        return;
+    }
+    let described = content.remove(0);
+    let first = content.first_mut().and_then(|c| c.get_mut("attachment")).and_then(Value::as_object_mut);
+    if let (Some(Value::Object(described)), Some(first)) = (described.get("attachment").cloned(), first) {
+        for (name, value) in described {
+            first.entry(name).or_insert_with(|| value);
+        }
+    }
 }
 
 fn entered_in_error(body: &Map) -> bool {

@@ -1,6 +1,10 @@
 //! Narrative: text that arrives a line at a time and is read as a whole.
 
 pub(crate) mod extract;
+mod markup;
+mod mime;
+mod pdf;
+mod rtf;
 
 use crate::attachment;
 use crate::concept;

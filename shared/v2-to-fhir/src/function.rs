@@ -291,7 +291,9 @@ pub(crate) fn fill(
         }
         // The document itself is what holds the field; a document without text is none the less there.
         Function::DocumentText => {
-            if let Some(text) = attachment::text(scope) {
+            // A DocumentReference has the document itself beside its text.
+            let kind = engine.drafts.list.get(engine.current).map(|draft| draft.kind);
+            if let Some(text) = attachment::text(scope, kind == Some("DocumentReference")) {
                 narrate(engine, index, text);
             }
             false

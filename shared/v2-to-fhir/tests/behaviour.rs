@@ -263,6 +263,58 @@ fn an_embedded_document_is_kept_and_read() {
     }));
 }
 
+/// The text that a report has from one document.
+fn text_of_document(kind: &str, encoding: &str, data: &str) -> Value {
+    let report = RADIOLOGY.lines().take_while(|line| !line.starts_with("OBX")).collect::<Vec<_>>().join("\r");
+    let obx = format!("OBX|1|ED|11526-1^Report^LN||^application^{kind}^{encoding}^{data}||||||F\r");
+    let bundle = converted(&format!("{report}\r{obx}")).bundle;
+    assert_eq!(check::invalid(&bundle), Vec::<String>::new());
+    resources(&bundle, "DiagnosticReport")[0]["presentedForm"][0].clone()
+}
+
+#[test]
+fn the_text_of_a_pdf_is_in_the_report() {
+    let content = "BT /F1 10 Tf 50 700 Td (Large left effusion.) Tj ET";
+    let sent = format!(
+        "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]>>endobj 3 0 obj<</Type/Page/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj 4 0 obj<</Length {}>>stream\n{content}\nendstream endobj 5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj trailer<</Root 1 0 R>>",
+        content.len()
+    );
+    use base64::Engine as _;
+    let data = base64::engine::general_purpose::STANDARD.encode(sent);
+    assert_eq!(decoded(&text_of_document("PDF", "Base64", &data)["data"]), "Large left effusion.");
+}
+
+#[test]
+fn a_document_that_cannot_be_read_says_so() {
+    let form = text_of_document("PDF", "A", "%PDF-1.4 trailer<</Encrypt 9 0 R>>");
+    assert_eq!(
+        decoded(&form["data"]),
+        "No text could be read from this document (application/pdf, 34 bytes): it is encrypted."
+    );
+    let report = RADIOLOGY.lines().take_while(|line| !line.starts_with("OBX")).collect::<Vec<_>>().join("\r");
+    let bundle =
+        converted(&format!("{report}\rOBX|1|RP|1^Film^L||https://pacs.example/1^^IM^DICOM||||||F\r")).bundle;
+    let form = &resources(&bundle, "DiagnosticReport")[0]["presentedForm"][0];
+    assert_eq!(decoded(&form["data"]), "The document is not in the message but at the address given.");
+}
+
+#[test]
+fn an_attachment_says_how_long_it_is_and_its_hash() {
+    let document = include_str!("messages/mdm_t02.hl7");
+    let head = document.lines().take_while(|line| !line.starts_with("OBX")).collect::<Vec<_>>().join("\r");
+    let bundle = converted(&format!("{head}\rOBX|1|ED|1^a^L||^text^plain^Base64^YWJj||||||F\r")).bundle;
+    let content = &resources(&bundle, "DocumentReference")[0]["content"];
+    // A text is its own text, and is there once.
+    assert_eq!(content.as_array().map(Vec::len), Some(1), "{content}");
+    let attachment = &content[0]["attachment"];
+    assert_eq!(attachment["title"], "Discharge summary");
+    // FIPS 180-1, appendix A: the hash of "abc".
+    assert_eq!(
+        (&attachment["size"], &attachment["hash"]),
+        (&3.into(), &"qZk+NkcGgWq6PiVxeFDCbJzQ2J0=".into())
+    );
+}
+
 #[test]
 fn results_of_every_type_have_a_value() {
     let value = |kind: &str, sent: &str| {
