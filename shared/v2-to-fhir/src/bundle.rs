@@ -1,6 +1,6 @@
 //! Drafts to a Bundle: required elements, ids, references.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::value::{Map, Text, Value, json};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::code_system;
 use crate::draft::{Draft, Handle};
 use crate::engine::{Engine, identifier_key};
+use crate::logical;
 use crate::observation::absent;
 use crate::time;
 use crate::unmapped::Mark;
@@ -83,9 +84,14 @@ const REQUIRED: &[(&str, &str, Missing)] = &[
     ("Provenance", "agent", Missing::Drop),
     ("Provenance", "recorded", Missing::AbsentPrimitive("_recorded")),
     ("RelatedPerson", "patient", Missing::Drop),
+    ("Consent", "status", Missing::AbsentPrimitive("_status")),
+    ("Consent", "category", Missing::Absent),
+    ("Consent", "policyRule", Missing::Absent),
     ("ServiceRequest", "status", Missing::Code("unknown")),
     ("ServiceRequest", "intent", Missing::Code("order")),
     ("ServiceRequest", "subject", Missing::Drop),
+    ("SupplyRequest", "itemCodeableConcept/itemReference", Missing::Absent),
+    ("SupplyRequest", "quantity", Missing::Absent),
 ];
 
 /// Resources whose identifiers name something other than themselves.
@@ -291,20 +297,30 @@ fn targets_of(value: &Value, out: &mut Vec<Handle>) {
     }
 }
 
-/// Whether a value stays: a reference whose target is not in the bundle is left out, with what it empties.
-fn resolve(value: &mut Value, kept: &[bool]) -> bool {
+/// Whether a value stays: a reference whose target is not in the bundle is left out, with what it empties. One to what
+/// is there under another handle is to that.
+fn resolve(value: &mut Value, kept: &[bool], same: &HashMap<Handle, Handle>) -> bool {
     match value {
         Value::Object(object) => {
-            if let Some(Value::Link(handle)) = object.get("reference")
-                && kept.get(*handle) != Some(&true)
-            {
-                return false;
+            if let Some(Value::Link(handle)) = object.get_mut("reference") {
+                if kept.get(*handle) != Some(&true) {
+                    return false;
+                }
+                *handle = same.get(handle).copied().unwrap_or(*handle);
             }
-            object.retain(|v| resolve(v, kept));
+            object.retain(|v| resolve(v, kept, same));
             !object.is_empty()
         }
         Value::Array(list) => {
-            list.retain_mut(|v| resolve(v, kept));
+            list.retain_mut(|v| resolve(v, kept, same));
+            if !same.is_empty() {
+                let before = std::mem::take(list);
+                before.into_iter().for_each(|item| {
+                    if !list.contains(&item) {
+                        list.push(item);
+                    }
+                });
+            }
             !list.is_empty()
         }
         _ => true,
@@ -350,6 +366,7 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
             narrative.write(draft.kind, &mut draft.body);
         }
     }
+    logical::resolve(&mut engine.drafts);
     let mut complete_drafts = Vec::with_capacity(engine.drafts.list.len());
     let mut forbidden = Vec::new();
     for (handle, draft) in engine.drafts.list.iter_mut().enumerate() {
@@ -361,7 +378,8 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
         engine.withdraw(.., |mark| mark.draft == handle && of_it(mark));
     }
     let kept = kept(engine, &complete_drafts);
-    let mut taken = HashSet::new();
+    let mut taken: HashMap<Uuid, Handle> = HashMap::new();
+    let mut same: HashMap<Handle, Handle> = HashMap::new();
     let mut urls = Vec::with_capacity(kept.len());
     for (handle, draft) in engine.drafts.list.iter().enumerate() {
         if kept.get(handle) != Some(&true) {
@@ -370,16 +388,25 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
         }
         let name = format!("{}|{}", engine.facility, key(draft, control_id));
         let mut id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
-        if !taken.insert(id) {
-            // The same identifier twice in one message: two results under one number, say.
-            let name = format!("{name}|{control_id}|{}|{handle}", draft.origin);
-            id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
-            taken.insert(id);
+        if let Some(first) = taken.get(&id) {
+            let equal = |first: &Draft| first.kind == draft.kind && first.body == draft.body;
+            if engine.drafts.list.get(*first).is_some_and(equal) {
+                // One specimen that two orders name.
+                same.insert(handle, *first);
+            } else {
+                // The same identifier twice in one message: two results under one number, say.
+                let name = format!("{name}|{control_id}|{}|{handle}", draft.origin);
+                id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
+            }
         }
+        taken.entry(id).or_insert(handle);
         urls.push(Some(id.urn().to_string()));
     }
     let mut entries = Vec::with_capacity(kept.len());
     for (handle, draft) in std::mem::take(&mut engine.drafts.list).into_iter().enumerate() {
+        if same.contains_key(&handle) {
+            continue;
+        }
         let Some(id) = urls.get(handle).and_then(Option::as_deref).and_then(|url| url.rsplit(':').next())
         else {
             continue;
@@ -392,7 +419,7 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
             resource.add("meta", meta);
         }
         for (element, mut value) in body {
-            if resolve(&mut value, &kept) {
+            if resolve(&mut value, &kept, &same) {
                 resource.add(element, value);
             }
         }

@@ -173,7 +173,7 @@ fn zone_name(zone: &TimeZone) -> String {
 fn header(engine: &mut Engine<'_>, map: &MessageMap, message_type: &str, zone: &str) {
     let Some(handle) = engine.slots.get("MessageHeader") else { return };
     let focus: Vec<Value> =
-        map.focus.iter().filter_map(|slot| engine.slots.get(slot)).map(draft::reference).collect();
+        map.focus.iter().flat_map(|slot| engine.slots.all(slot)).map(draft::reference).collect();
     let assumed = engine.zones.assumed;
     let Some(body) = engine.drafts.body(handle) else { return };
     let (_, event) = message_type.split_once('^').unwrap_or(("", message_type));

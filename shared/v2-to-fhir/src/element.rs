@@ -179,6 +179,14 @@ pub(crate) fn push_new(root: &mut Map, path: &Path, item: &Value) -> bool {
     }
 }
 
+/// Adds an item to a list that does not hold it.
+pub(crate) fn push_once(root: &mut Map, name: &'static str, item: Value) {
+    match root.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
+        Value::Array(list) if !list.contains(&item) => list.push(item),
+        _ => {}
+    }
+}
+
 /// Choice elements (`value[x]`) that rows fill by more than one type; FHIR takes one.
 const CHOICES: [&str; 10] = [
     "bounds",

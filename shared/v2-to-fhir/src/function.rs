@@ -55,7 +55,7 @@ pub(crate) enum Function {
     /// NM to a number of minutes, with the unit of another field.
     MinutesIn(Source),
     /// NM to a Ratio: the field of its unit, the field of the number it is per (else one), the field of that one's unit.
-    Ratio(Source, Source, Source),
+    Ratio(Source, Option<Source>, Option<Source>),
     /// CQ to a Ratio of it a day.
     PerDay,
     /// CQ to a number of minutes.
@@ -116,7 +116,7 @@ impl Function {
             "quantity" => Self::Quantity,
             "quantity-in" => Self::QuantityIn(next()?),
             "minutes-in" => Self::MinutesIn(next()?),
-            "ratio" => Self::Ratio(next()?, next()?, next()?),
+            "ratio" => Self::Ratio(next()?, next().ok(), next().ok()),
             "per-day" => Self::PerDay,
             "minutes" => Self::Minutes,
             "after" => Self::After(next()?, next().ok()),
@@ -229,8 +229,10 @@ pub(crate) fn value(
         Function::Ratio(unit, per, per_unit) => {
             let numerator = in_unit(engine, scope, unit, index)?;
             *used |= bit(1);
-            let per = engine.resolve_first(per, index).filter(|per| number::decimal(&per.text()).is_some());
-            let denominator = per.and_then(|per| in_unit(engine, per, per_unit, index));
+            let per = per.as_ref().and_then(|per| engine.resolve_first(per, index));
+            let per = per.filter(|per| number::decimal(&per.text()).is_some());
+            let denominator =
+                per.zip(per_unit.as_ref()).and_then(|(per, unit)| in_unit(engine, per, unit, index));
             let denominator = denominator.unwrap_or_else(|| json!({"value": 1_i64}));
             Some(json!({"numerator": numerator, "denominator": denominator}))
         }

@@ -56,8 +56,8 @@ impl Primitive {
             Self::Instant => date()?.instant(zones).map(Value::from).ok_or(Reason::InvalidDate),
             Self::Time => time_of_day(text).map(Value::from).ok_or(Reason::InvalidDate),
             Self::Boolean => match text.trim() {
-                "Y" | "y" => Ok(Value::Bool(true)),
-                "N" | "n" => Ok(Value::Bool(false)),
+                "Y" | "y" | "YES" => Ok(Value::Bool(true)),
+                "N" | "n" | "NO" => Ok(Value::Bool(false)),
                 _ => Err(Reason::InvalidCode),
             },
             Self::Decimal => number::decimal(text).ok_or(Reason::InvalidNumber),

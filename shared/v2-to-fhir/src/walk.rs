@@ -3,13 +3,15 @@
 use crate::draft::{self, Handle};
 use crate::element::{self, Path, Placed};
 use crate::engine::{self, Engine};
+use crate::patients;
 use crate::primitive;
+use crate::results::{self, Made};
 use crate::table::{MessageMap, Placement, Relation};
 use crate::unmapped::{At, Mark};
 use crate::value::{Map, Value};
 
 /// Resources that belong to one order; the next order has its own.
-const ORDER_SLOTS: [&str; 10] = [
+const ORDER_SLOTS: [&str; 13] = [
     "ServiceRequest",
     "DiagnosticReport",
     "Specimen",
@@ -18,6 +20,9 @@ const ORDER_SLOTS: [&str; 10] = [
     "MedicationAdministration",
     "MedicationDispense",
     "MedicationRequest",
+    "SupplyRequest",
+    "asked",
+    "medication",
     "order-provenance",
     "indication",
 ];
@@ -82,6 +87,7 @@ pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<boo
     let mut unexpected = vec![false; engine.segments.len()];
     let mut waiting: Vec<Waiting<'static>> = Vec::new();
     let mut followed: Option<Handle> = None;
+    let (mut results, mut people) = (Made::default(), Vec::new());
     engine.groups = groups(engine);
     for index in 0..engine.segments.len() {
         let Some(&segment) = engine.segments.get(index) else { break };
@@ -110,7 +116,7 @@ pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<boo
             }
             if let Some(handle) = place(engine, row, index, followed, &mut waiting) {
                 made = Some(handle);
-                if !matches!(segment.name(), "NTE" | "PRT" | "ROL" | "EVN" | "CTD" | "TQ1")
+                if !matches!(segment.name(), "NTE" | "PRT" | "ROL" | "EVN" | "CTD" | "TQ1" | "RXC")
                     && kind(engine, handle) != "Provenance"
                 {
                     followed = Some(handle);
@@ -120,10 +126,19 @@ pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<boo
         if segment.name() == "OBX" {
             blank_line(engine, index);
         }
+        let made_by = made.map(|handle| (index, handle));
+        match (segment.name(), made.map_or("", |handle| kind(engine, handle))) {
+            ("OBX", "Observation") => results.observations.extend(made_by),
+            ("SPM", "Specimen") => results.specimens.extend(made_by),
+            ("PID", _) => people.extend(engine.slots.get("Patient")),
+            _ => {}
+        }
         if made.is_none() && matches!(segment.name(), "PID" | "PV1" | "OBR" | "ORC") {
             followed = None;
         }
     }
+    results::relate(engine, &results);
+    patients::link(engine, &people);
     unexpected
 }
 

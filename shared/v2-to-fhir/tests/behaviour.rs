@@ -149,13 +149,85 @@ fn the_medical_record_number_keys_the_patient() {
     assert_eq!(patient_identity(&message), Some(wanted));
 }
 
+/// An ADT of that event about one patient, with an MRG that names another number.
+fn merge(event: &str, more: &str) -> Value {
+    let text = format!(
+        "MSH|^~\\&|A|NORTHFIELD|B|C|20240311120000+0000||ADT^{event}|M-1|P|2.5\rEVN|{event}|20240311120000+0000\rPID|1||700123^^^N^MR||Testperson^Avery\rMRG|700999^^^N^MR||A-1^^^N^AN||V-1^^^N^VN||Testperson^A\r{more}"
+    );
+    let bundle = converted(&text).bundle;
+    assert_eq!(check::invalid(&bundle), Vec::<String>::new(), "{event}");
+    assert_eq!(check::defects(&bundle), Vec::<String>::new(), "{event}");
+    bundle
+}
+
 #[test]
 fn a_merge_links_both_patients() {
-    let bundle = converted(include_str!("messages/adt_a40.hl7")).bundle;
+    for event in ["A18", "A30", "A34", "A36", "A39", "A40"] {
+        let bundle = merge(event, "");
+        let patients = resources(&bundle, "Patient");
+        assert_eq!(patients.len(), 2, "{event}");
+        assert_eq!(patients[0]["link"][0]["type"], "replaces", "{event}");
+        assert_eq!(patients[1]["link"][0]["type"], "replaced-by", "{event}");
+        assert_eq!(patients[1]["identifier"][0]["value"], "700999", "{event}");
+        assert_eq!(
+            (&patients[0]["active"], &patients[1]["active"]),
+            (&Value::Null, &false.into()),
+            "{event}"
+        );
+    }
+}
+
+#[test]
+fn several_merges_of_one_message_are_kept_apart() {
+    let more = "PID|1||700124^^^N^MR||Otherperson^Sam\rMRG|700998^^^N^MR\r";
+    let bundle = merge("A40", more);
     let patients = resources(&bundle, "Patient");
-    assert_eq!(patients[0]["link"][0]["type"], "replaces");
-    assert_eq!(patients[1]["link"][0]["type"], "replaced-by");
-    assert_eq!(patients[1]["active"], false);
+    let entries = bundle["entry"].as_array().expect("entries");
+    let other = |n: usize| {
+        let url = &patients[n]["link"][0]["other"]["reference"];
+        let entry = entries.iter().find(|e| e["fullUrl"] == *url).expect("the other");
+        entry["resource"]["identifier"][0]["value"].as_str().expect("a number")
+    };
+    assert_eq!([0, 1, 2, 3].map(other), ["700999", "700123", "700998", "700124"]);
+}
+
+#[test]
+fn whom_something_moves_from_lives_on() {
+    for event in ["A43", "A44", "A45"] {
+        let bundle = merge(event, "");
+        let patients = resources(&bundle, "Patient");
+        assert_eq!(patients.len(), 2, "{event}");
+        assert!(patients.iter().all(|p| p.get("link").is_none() && p.get("active").is_none()), "{event}");
+    }
+    // An account or a visit of the same patient: MRG-1 is the patient's own number.
+    for event in ["A06", "A07", "A35", "A41", "A42", "A50", "A51"] {
+        assert_eq!(resources(&merge(event, ""), "Patient").len(), 1, "{event}");
+    }
+    let encounter = |event: &str| {
+        let bundle = merge(event, "PV1|1|I|3W||||||||||||||||V-2^^^N^VN\r");
+        resources(&bundle, "Encounter")[0]["identifier"].clone()
+    };
+    assert_eq!((&encounter("A50")[1]["value"], &encounter("A50")[1]["use"]), (&"V-1".into(), &"old".into()));
+}
+
+#[test]
+fn a_number_that_was_changed_is_an_old_one_of_the_same_patient() {
+    for event in ["A46", "A47", "A48"] {
+        let bundle = merge(event, "");
+        let patients = resources(&bundle, "Patient");
+        assert_eq!(patients.len(), 1, "{event}");
+        let old = &patients[0]["identifier"][1];
+        assert_eq!((&old["value"], &old["use"]), (&"700999".into(), &"old".into()), "{event}");
+    }
+}
+
+#[test]
+fn patients_that_are_linked_are_both_alive() {
+    let text = "MSH|^~\\&|A|NORTHFIELD|B|C|20240311120000+0000||ADT^A24|M-1|P|2.5\rEVN|A24|20240311\rPID|1||700123^^^N^MR||Testperson^Avery\rPID|2||700999^^^N^MR||Testperson^A\r";
+    let bundle = converted(text).bundle;
+    let patients = resources(&bundle, "Patient");
+    assert!(patients.iter().all(|p| p["link"][0]["type"] == "seealso" && p.get("active").is_none()));
+    assert_eq!(check::defects(&bundle), Vec::<String>::new());
 }
 
 #[test]
@@ -447,4 +519,171 @@ fn what_an_invariant_forbids_is_listed() {
     };
     assert_eq!(listed(&deleted("A"), "IAM"), []);
     assert_eq!(listed(&deleted("D"), "IAM"), [("IAM-17".to_owned(), Reason::AlreadySet)]);
+}
+
+/// A message of results, from MSH and PID to what is given.
+fn with_results(segments: &[&str]) -> Value {
+    let head: Vec<&str> = ORU.lines().take(2).collect();
+    let bundle = converted(&head.iter().chain(segments).copied().collect::<Vec<_>>().join("\r")).bundle;
+    assert_eq!(check::invalid(&bundle), Vec::<String>::new());
+    assert_eq!(check::defects(&bundle), Vec::<String>::new());
+    bundle
+}
+
+/// The text of the results that a list of references names.
+fn named<'b>(bundle: &'b Value, references: &Value) -> Vec<&'b str> {
+    let entries = bundle["entry"].as_array().expect("a bundle has entries");
+    let target = |reference: &Value| entries.iter().find(|e| e["fullUrl"] == reference["reference"]);
+    let targets = references.as_array().into_iter().flatten().filter_map(target);
+    targets.map(|e| e["resource"]["code"]["coding"][0]["code"].as_str().unwrap_or_default()).collect()
+}
+
+fn result<'b>(bundle: &'b Value, code: &str) -> &'b Value {
+    let mut all = resources(bundle, "Observation").into_iter();
+    all.find(|o| o["code"]["coding"][0]["code"] == code).expect("the result")
+}
+
+#[test]
+fn a_dotted_sub_identifier_is_that_of_a_part() {
+    let bundle = with_results(&[
+        "OBR|1|P1|F1|1^Panel^L|||20240311||||||||||||||||||F",
+        "OBX|1|ST|a^A^L|1|x||||||F",
+        "OBX|2|ST|b^B^L|1.1|x||||||F",
+        "OBX|3|ST|c^C^L|1.2|x||||||F",
+        "OBX|4|ST|d^D^L|1.2.1|x||||||F",
+        "OBX|5|ST|e^E^L|2.1|x||||||F",
+        "OBX|6|ST|f^F^L|2|x||||||F",
+        "OBX|7|ST|g^G^L|2|x||||||F",
+        "OBR|2|P2|F2|2^Panel^L|||20240311||||||||||||||||||F",
+        "OBX|1|ST|h^H^L|1.1|x||||||F",
+    ]);
+    assert_eq!(named(&bundle, &result(&bundle, "a")["hasMember"]), ["b", "c"]);
+    assert_eq!(named(&bundle, &result(&bundle, "c")["hasMember"]), ["d"]);
+    // Two that are called 2 do not say which of them 2.1 is part of; nor does a panel that has no 1.
+    let members = resources(&bundle, "Observation").iter().filter(|o| o.get("hasMember").is_some()).count();
+    assert_eq!(members, 2);
+    assert!(resources(&bundle, "Observation").iter().all(|o| o.to_string().contains("observation-v2-subid")));
+}
+
+#[test]
+fn susceptibilities_are_members_of_their_organism() {
+    let segments = [
+        "OBR|1|P1|F1|630-4^Urine culture^LN|||20240311||||||||||||||||||F",
+        "OBX|1|CWE|600-7^Bacteria^LN|1|112283007^Escherichia coli^SCT||||||F",
+        "OBX|2|CWE|600-7^Bacteria^LN|2|78065002^Enterococcus^SCT||||||F",
+        "OBR|2|P2|F2|50545-3^Susceptibility^LN|||20240311||||||||||||||||||F|600-7&Bacteria&LN^2^Enterococcus|||P1^F1",
+        "OBX|1|ST|18864-9^Ampicillin^LN||R||||||F",
+        "OBX|2|ST|19000-9^Vancomycin^LN||S||||||F",
+    ];
+    let bundle = with_results(&segments);
+    let organisms: Vec<_> = resources(&bundle, "Observation")
+        .into_iter()
+        .filter(|o| o["code"]["coding"][0]["code"] == "600-7")
+        .collect();
+    assert_eq!(organisms[0].get("hasMember"), None);
+    assert_eq!(named(&bundle, &organisms[1]["hasMember"]), ["18864-9", "19000-9"]);
+    // The order that they follow from is in the message too.
+    let orders = resources(&bundle, "ServiceRequest");
+    let entries = bundle["entry"].as_array().expect("entries");
+    let first = entries.iter().find(|e| e["resource"]["id"] == orders[0]["id"]).expect("the first order");
+    assert_eq!(orders[1]["basedOn"][0]["reference"], first["fullUrl"]);
+    assert_eq!(orders[1]["basedOn"][0]["identifier"]["value"], "P1");
+    let head: Vec<&str> = ORU.lines().take(2).chain(segments).collect();
+    assert!(!converted(&head.join("\r")).unmapped.iter().any(|u| u.path.starts_with("OBR-26")));
+}
+
+#[test]
+fn what_is_said_of_a_specimen_or_asked_at_order_entry_is_no_result() {
+    let bundle = with_results(&[
+        "OBR|1|P1|F1|1^Panel^L|||20240311||||||||||||||||||F",
+        "OBX|1|ST|a^A^L||x||||||F",
+        "OBX|2|ST|q^Question^L||x||||||F||||||||||||||||||QST",
+        "SPM|1|S1||SER^Serum^HL70487",
+        "OBX|1|ST|t^Turbidity^L||x||||||F",
+        "OBR|2|P2|F2|2^Panel^L|||20240311||||||||||||||||||F",
+        "SPM|1|S2||BLD^Blood^HL70487",
+        "OBX|1|ST|b^B^L||x||||||F",
+    ]);
+    let reports = resources(&bundle, "DiagnosticReport");
+    assert_eq!(named(&bundle, &reports[0]["result"]), ["a"]);
+    assert_eq!(named(&bundle, &reports[1]["result"]), ["b"]);
+    assert_eq!(named(&bundle, &resources(&bundle, "ServiceRequest")[0]["supportingInfo"]), ["q"]);
+    let focus = &result(&bundle, "t")["focus"][0]["reference"];
+    let specimen = resources(&bundle, "Specimen")[0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(*focus, format!("urn:uuid:{specimen}"));
+}
+
+#[test]
+fn the_header_names_all_that_the_message_is_about() {
+    let bundle = with_results(&[
+        "OBR|1|P1|F1|1^Panel^L|||20240311||||||||||||||||||F",
+        "OBX|1|ST|a^A^L||x||||||F",
+        "SPM|1|S1||SER^Serum^HL70487",
+        "OBR|2|P2|F2|2^Panel^L|||20240311||||||||||||||||||F",
+        "OBX|1|ST|b^B^L||x||||||F",
+        "SPM|1|S1||SER^Serum^HL70487",
+    ]);
+    let focus = &resources(&bundle, "MessageHeader")[0]["focus"];
+    assert_eq!(named(&bundle, focus), ["1", "2"]);
+    // One specimen that both orders name is one resource.
+    assert_eq!(resources(&bundle, "Specimen").len(), 1);
+    let reports = resources(&bundle, "DiagnosticReport");
+    assert_eq!(reports[0]["specimen"], reports[1]["specimen"]);
+}
+
+#[test]
+fn what_was_asked_for_and_what_the_pharmacy_made_of_it_are_two_orders() {
+    let bundle = converted(include_str!("messages/rde_o11_mixture.hl7")).bundle;
+    let orders = resources(&bundle, "MedicationRequest");
+    let shown: Vec<_> =
+        orders.iter().map(|o| (o["intent"].as_str(), o["identifier"][0]["value"].as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (Some("original-order"), None),
+            (Some("filler-order"), Some("RX-20")),
+            (Some("order"), Some("RX-21"))
+        ]
+    );
+    let url = |resource: &Value| format!("urn:uuid:{}", resource["id"].as_str().unwrap_or_default());
+    assert_eq!(orders[1]["basedOn"][0]["reference"], url(orders[0]));
+    assert_eq!(orders[1]["dosageInstruction"][0]["timing"]["code"]["coding"][0]["code"], "Q8H");
+    assert_eq!(orders[0].pointer("/dosageInstruction/0/timing"), None);
+    let mixture = resources(&bundle, "Medication");
+    assert_eq!(orders[1]["medicationReference"]["reference"], url(mixture[0]));
+    let parts: Vec<_> = mixture[0]["ingredient"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|i| {
+            (
+                i["itemCodeableConcept"]["coding"][0]["code"].as_str(),
+                i["strength"]["numerator"]["value"].as_i64(),
+            )
+        })
+        .collect();
+    assert_eq!(parts, [(Some("9863"), Some(1000)), (Some("8591"), Some(20))]);
+}
+
+#[test]
+fn an_order_of_supplies_is_no_order_of_a_service() {
+    let bundle = converted(include_str!("messages/orm_o01_supply.hl7")).bundle;
+    let supply = resources(&bundle, "SupplyRequest")[0];
+    assert_eq!(supply["itemCodeableConcept"]["coding"][0]["code"], "23455");
+    assert_eq!((&supply["quantity"]["value"], &supply["status"]), (&2.into(), &"active".into()));
+    assert_eq!(resources(&bundle, "ServiceRequest").len(), 1);
+}
+
+#[test]
+fn each_reaction_is_told_with_its_severity() {
+    let bundle = converted(include_str!("messages/adt_a60.hl7")).bundle;
+    let reactions = resources(&bundle, "AllergyIntolerance")[0]["reaction"].clone();
+    let shown: Vec<_> = reactions
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|r| (r["manifestation"][0]["coding"][0]["code"].as_str(), r["severity"].as_str()))
+        .collect();
+    assert!(shown.contains(&(Some("39579001"), Some("severe"))), "{shown:?}");
+    assert!(shown.contains(&(Some("247472004"), Some("mild"))), "{shown:?}");
 }

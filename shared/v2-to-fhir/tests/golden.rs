@@ -27,7 +27,10 @@ macro_rules! golden {
 
 golden!(
     adt_a01,
+    adt_a34,
     adt_a40,
+    adt_a60,
+    orm_o01_supply,
     oru_r01,
     oru_r01_radiology,
     orm_o01,
@@ -37,6 +40,7 @@ golden!(
     ref_i12,
     vxu_v04,
     rde_o11,
+    rde_o11_mixture,
     oul_r22,
     adt_a08,
     dft_p03,

@@ -1,8 +1,11 @@
 //! The messages of this folder, one for each structure that the tests go through.
 
-pub(crate) const MESSAGES: [&str; 17] = [
+pub(crate) const MESSAGES: [&str; 21] = [
     include_str!("adt_a01.hl7"),
+    include_str!("adt_a34.hl7"),
     include_str!("adt_a40.hl7"),
+    include_str!("adt_a60.hl7"),
+    include_str!("orm_o01_supply.hl7"),
     include_str!("oru_r01.hl7"),
     include_str!("oru_r01_radiology.hl7"),
     include_str!("orm_o01.hl7"),
@@ -12,6 +15,7 @@ pub(crate) const MESSAGES: [&str; 17] = [
     include_str!("ref_i12.hl7"),
     include_str!("vxu_v04.hl7"),
     include_str!("rde_o11.hl7"),
+    include_str!("rde_o11_mixture.hl7"),
     include_str!("oul_r22.hl7"),
     include_str!("adt_a08.hl7"),
     include_str!("dft_p03.hl7"),
