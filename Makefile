@@ -41,6 +41,7 @@ deploy-lint: setup-test
 	deploy/lint.sh
 
 unit: setup-test
+	@[[ -n "$${WARDSTREAM_CORPUS:-}" ]] || echo "SKIPPED  corpus: WARDSTREAM_CORPUS names no folder of test messages"
 	$(TOOLS)/cargo-nextest nextest run --locked --workspace
 
 bench: setup-test ## Measure messages a second and latency, on the embedded broker and on Apache Kafka
