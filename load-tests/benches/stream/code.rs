@@ -66,10 +66,9 @@ pub(crate) fn measure() -> Result<String, Failure> {
         let bytes = &message.bytes;
         let parsed =
             steps.time("ingest", "parse HL7 v2", || Message::parse(bytes)).map_err(|_| "no message")?;
-        let conversion = steps.time("ingest", "convert to FHIR", || {
-            v2_to_fhir::convert(&parsed, &v2_to_fhir::Options::default())
+        let conversion = steps.time("ingest", "convert to FHIR, as JSON", || {
+            v2_to_fhir::convert_to_text(&parsed, &v2_to_fhir::Options::default())
         })?;
-        let text = steps.time("ingest", "write JSON", || conversion.bundle.to_string());
         let event = EventId::at("hl7.raw", 0, number as i64);
         let received = FhirReceived {
             event_id: event.to_string(),
@@ -77,7 +76,7 @@ pub(crate) fn measure() -> Result<String, Failure> {
             message_type: conversion.message_type,
             received_at: 0,
             control_id: conversion.control_id,
-            bundle: text,
+            bundle: conversion.bundle,
             unmapped: conversion.unmapped.into_iter().map(|unmapped| unmapped.path).collect(),
         };
         let encoded = steps

@@ -22,6 +22,10 @@ pub(crate) trait Assignments: Send + Sized + 'static {
     fn revoked(&mut self, consumer: &BaseConsumer<GroupContext<Self>>, partitions: &TopicPartitionList);
     /// Partitions went to another member already: nothing can be committed.
     fn lost(&mut self, partitions: &TopicPartitionList);
+    /// Whether records of everything that was assigned can be taken on.
+    fn is_settled(&self) -> bool {
+        true
+    }
     /// Records of a partition that were read and have no fate yet: they count as lag.
     fn unfinished(&self, _topic: &str, _partition: i32) -> usize {
         0
@@ -47,10 +51,12 @@ impl<A> GroupContext<A> {
     pub(crate) fn state(&self) -> MutexGuard<'_, A> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl<A: Assignments> GroupContext<A> {
     /// Notes that the broker answered.
-    fn reachable(&self) {
-        if self.joined.load(Ordering::Relaxed) {
+    pub(crate) fn reachable(&self) {
+        if self.joined.load(Ordering::Relaxed) && self.state().is_settled() {
             self.observer.ready(KAFKA);
         }
     }
@@ -101,8 +107,8 @@ impl<A: Assignments> ConsumerContext for GroupContext<A> {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 self.joined.store(true, Ordering::Relaxed);
-                self.reachable();
                 self.state().assigned(partitions);
+                self.reachable();
             }
             Rebalance::Revoke(partitions) if consumer.assignment_lost() => {
                 self.joined.store(false, Ordering::Relaxed);

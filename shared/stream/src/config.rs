@@ -157,7 +157,7 @@ impl Default for Tuning {
             drain_timeout: Duration::from_secs(15),
             transaction_timeout: Duration::from_secs(15),
             session_timeout: Duration::from_secs(30),
-            compression: "lz4".to_owned(),
+            compression: "zstd".to_owned(),
         }
     }
 }

@@ -120,6 +120,11 @@ impl Machine {
         open.map(|(key, _)| key.clone()).collect()
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.partitions.values().all(|partition| partition.state.is_some())
+    }
+
     /// What is committed of a partition. Gives the partition's epoch, by which its work is known from here on.
     pub(crate) fn prepare(&mut self, key: &Key, committed: Committed) -> Option<u64> {
         let rules = Rules {

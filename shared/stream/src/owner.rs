@@ -214,6 +214,10 @@ impl Assignments for Core {
         self.left(&keys);
     }
 
+    fn is_settled(&self) -> bool {
+        self.machine.is_prepared()
+    }
+
     fn unfinished(&self, topic: &str, partition: i32) -> usize {
         self.machine.unfinished(&(Arc::from(topic), partition))
     }
@@ -415,12 +419,14 @@ impl<S: Stage> Line<'_, S> {
         self.consumer.context().state().machine.more = read == POLL_BURST;
     }
 
-    /// Takes in what was read, once it is known what is committed of its partitions.
+    /// Makes ready for new partitions, and takes in what was read of those that are.
     fn admit(&mut self) {
-        if self.consumer.context().state().arrivals.is_empty()
-            || self.prepare_at.is_some_and(|at| Instant::now() < at)
         {
-            return;
+            let core = self.consumer.context().state();
+            let idle = core.arrivals.is_empty() && core.is_settled();
+            if idle || self.prepare_at.is_some_and(|at| Instant::now() < at) {
+                return;
+            }
         }
         self.prepare_at = None;
         if let Err(Unavailable { dependency, detail }) = self.prepare() {
@@ -458,7 +464,11 @@ impl<S: Stage> Line<'_, S> {
         })?;
         let mut core = self.consumer.context().state();
         let Core { machine, sessions, .. } = &mut *core;
-        let committed = Link { consumer: self.consumer, sessions }
+        let mut link = Link { consumer: self.consumer, sessions };
+        // So that the first record need not wait for it. What fails here fails again with the first transaction, which
+        // knows what to make of it.
+        let _ = link.open();
+        let committed = link
             .committed(&open)
             .map_err(|trouble| Unavailable { dependency: KAFKA, detail: trouble.detail })?;
         for (key, committed) in open.iter().zip(committed) {
@@ -466,7 +476,8 @@ impl<S: Stage> Line<'_, S> {
                 parked.own(key, epoch);
             }
         }
-        self.runtime.observer.ready(KAFKA);
+        drop(core);
+        self.consumer.context().reachable();
         Ok(())
     }
 
