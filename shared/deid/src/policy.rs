@@ -213,6 +213,7 @@ mod tests {
         "ChargeItem",
         "Composition",
         "Condition",
+        "Consent",
         "Coverage",
         "Device",
         "DiagnosticReport",
@@ -239,6 +240,7 @@ mod tests {
         "RelatedPerson",
         "ServiceRequest",
         "Specimen",
+        "SupplyRequest",
         "Task",
     ];
 

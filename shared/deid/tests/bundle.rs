@@ -298,6 +298,15 @@ fn lost_required_elements_take_their_parent_along() {
 }
 
 #[test]
+fn a_resource_of_a_type_without_a_section_leaves_no_empty_entry() {
+    let study = json!({"resourceType": "ResearchStudy", "id": "s", "status": "active"});
+    let bundle = redact(&bundle_of(vec![patient(), study])).bundle;
+    let entries = bundle["entry"].as_array().unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0]["resource"]["resourceType"], "Patient");
+}
+
+#[test]
 fn dates_in_text_can_be_shifted() {
     let redactor = Redactor::new(Config { text_dates: TextDates::Shift, ..config(7, "a") }).unwrap();
     let bundle = bundle_of(vec![
