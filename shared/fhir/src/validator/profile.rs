@@ -1,5 +1,7 @@
 //! Profiles: those a resource claims in meta.profile, those asked for, and those of extensions.
 
+use std::borrow::Cow;
+
 use super::contained::ContainedIndex;
 use super::resource::Place;
 use super::{Path, Scope, Walk};
@@ -8,6 +10,42 @@ use crate::fhirpath::{Node, Stop};
 use crate::json::Value;
 use crate::profile::{Check, Found};
 use crate::{ErrorCode, IssueType, Severity};
+
+const LOINC: &str = "http://loinc.org";
+const CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
+
+/// The LOINC codes whose Observations must meet a profile (FHIR R4, Observation, vital signs profile).
+const VITAL_SIGNS: [(&str, &str); 10] = [
+    ("85353-1", "http://hl7.org/fhir/StructureDefinition/vitalspanel"),
+    ("9279-1", "http://hl7.org/fhir/StructureDefinition/resprate"),
+    ("8867-4", "http://hl7.org/fhir/StructureDefinition/heartrate"),
+    ("2708-6", "http://hl7.org/fhir/StructureDefinition/oxygensat"),
+    ("8310-5", "http://hl7.org/fhir/StructureDefinition/bodytemp"),
+    ("8302-2", "http://hl7.org/fhir/StructureDefinition/bodyheight"),
+    ("9843-4", "http://hl7.org/fhir/StructureDefinition/headcircum"),
+    ("29463-7", "http://hl7.org/fhir/StructureDefinition/bodyweight"),
+    ("39156-5", "http://hl7.org/fhir/StructureDefinition/bmi"),
+    ("85354-9", "http://hl7.org/fhir/StructureDefinition/bp"),
+];
+
+/// The profile of an Observation that says in its category that it is a vital sign. One that has such a code only is let
+/// be: laboratories and HL7 v2 send the codes without the category, and for them the profile was not written.
+fn vital_sign(observation: Value<'_>) -> Option<&'static str> {
+    let mut categories = observation.get("category").into_iter().flat_map(Value::items);
+    if !categories.any(|category| codes(category, CATEGORY).any(|code| code == "vital-signs")) {
+        return None;
+    }
+    codes(observation.get("code")?, LOINC)
+        .find_map(|code| VITAL_SIGNS.iter().find(|(loinc, _)| *loinc == code).map(|(_, url)| *url))
+}
+
+/// The codes of a CodeableConcept that are of one system.
+fn codes<'t>(concept: Value<'t>, system: &'static str) -> impl Iterator<Item = Cow<'t, str>> {
+    let codings = concept.get("coding").into_iter().flat_map(Value::items);
+    let of_system =
+        codings.filter(move |coding| coding.get_text("system").is_some_and(|text| text == system));
+    of_system.filter_map(|coding| coding.get_text("code"))
+}
 
 impl<'w> Walk<'w> {
     /// Checks a resource against every profile that is its concern.
@@ -26,6 +64,13 @@ impl<'w> Walk<'w> {
             for (index, url) in claimed.items().enumerate().filter(|(_, url)| url.is_text()) {
                 self.claimed(url, value, kind, &at.index(index), path, scope);
             }
+        }
+        if kind.name() == "Observation"
+            && let Some(url) = vital_sign(value)
+            && !claimed.into_iter().flat_map(Value::items).any(|claimed| claimed.text() == url)
+            && let Some(Found::Profile(profile)) = self.library.find(url)
+        {
+            self.check(profile, Node { value: Some(value), sibling: None, kind }, path, scope);
         }
         if place == Place::Contained {
             return;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken row should stop the test")]
 
+mod conformance;
 #[path = "../examples/mod.rs"]
 mod examples;
 mod form;

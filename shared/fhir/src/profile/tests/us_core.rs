@@ -106,7 +106,11 @@ fn tells_components_apart() {
 
     let mut unit = pressure();
     unit["component"][0]["valueQuantity"]["code"] = json!("kPa");
-    assert_eq!(errors(&validate(&unit)), ["Observation.component[0].value.code"]);
+    // R4's own profile of blood pressure demands the same of it.
+    let outcome = validate(&unit);
+    let mut places = errors(&outcome);
+    places.dedup();
+    assert_eq!(places, ["Observation.component[0].value.code"]);
 }
 
 #[test]
