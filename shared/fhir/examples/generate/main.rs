@@ -39,6 +39,7 @@ fn main() -> Result<(), Failure> {
     lines.extend(types);
     lines.extend(extensions);
     lines.extend(terminology.systems());
+    lines.extend(structure::search_parameters(&folder)?);
 
     write("src/definitions/r4.tsv", &lines)?;
     write("src/profile/embedded.tsv", &profiles::lines(&folder, &terminology, &sets)?)

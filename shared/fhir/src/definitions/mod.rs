@@ -24,6 +24,16 @@ pub(crate) struct Definitions {
     by_name: TableMap<&'static str, TypeId>,
     code_systems: TableMap<&'static str, CodeSystem>,
     extensions: TableMap<&'static str, ExtensionDefinition>,
+    search_parameters: TableMap<&'static str, SearchParameter>,
+}
+
+/// A search parameter that R4 defines.
+#[derive(Debug)]
+pub(crate) struct SearchParameter {
+    /// Code of the value set search-param-type.
+    pub(crate) kind: &'static str,
+    /// The resource types it is for.
+    pub(crate) bases: Vec<&'static str>,
 }
 
 /// What an extension of HL7's own may hold and where it may stand.
@@ -181,6 +191,12 @@ impl Definitions {
     /// An extension of HL7's own (`http://hl7.org/fhir/StructureDefinition/…`); None if R4 does not define it.
     pub(crate) fn extension(&self, url: &str) -> Option<&ExtensionDefinition> {
         self.extensions.get(url)
+    }
+
+    /// A search parameter of R4 by its URL (`http://hl7.org/fhir/SearchParameter/…`), with or without the version.
+    pub(crate) fn search_parameter(&self, url: &str) -> Option<&SearchParameter> {
+        let url = url.strip_suffix("|4.0.1").unwrap_or(url);
+        self.search_parameters.get(url.strip_prefix("http://hl7.org/fhir/SearchParameter/")?)
     }
 
     /// The URLs of HL7's own extensions.
@@ -341,6 +357,19 @@ mod tests {
         assert!(r4.resource_type("Binary").unwrap().field("url").is_none());
         assert!(r4.type_named("Quantity").unwrap().field("comparator").is_some());
         assert!(r4.resource_type("SubscriptionStatus").is_none());
+    }
+
+    #[test]
+    fn holds_the_search_parameters() {
+        let r4 = Definitions::r4();
+        let birth_date = "http://hl7.org/fhir/SearchParameter/individual-birthdate";
+        let found = r4.search_parameter(birth_date).unwrap();
+        assert_eq!(
+            (found.kind, found.bases.as_slice()),
+            ("date", ["Patient", "Person", "RelatedPerson"].as_slice())
+        );
+        assert!(r4.search_parameter(&format!("{birth_date}|4.0.1")).is_some());
+        assert!(r4.search_parameter("http://example.org/SearchParameter/individual-birthdate").is_none());
     }
 
     #[test]

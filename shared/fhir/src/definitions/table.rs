@@ -1,12 +1,12 @@
 //! Reader of the embedded table: tab-separated lines whose first column says what they are.
 //!
 //! `S` a code system, `V` a value set and its codes by system (`C`), `I` an invariant, `T` a type and its elements (`E`),
-//! `X` an extension of HL7's own, `K` a code system with all its codes and their names.
+//! `X` an extension of HL7's own, `K` a code system with all its codes and their names, `Q` a search parameter.
 
 use super::value_set::{CodeSystem, Codes, Content};
 use super::{
     Definitions, Element, ElementType, ExtensionDefinition, ExtensionPart, FieldAt, Invariant, NativeType,
-    Strength, TableMap, Type, TypeId, TypeKind, ValueSet,
+    SearchParameter, Strength, TableMap, Type, TypeId, TypeKind, ValueSet,
 };
 use crate::invariant;
 use crate::primitive::Primitive;
@@ -29,6 +29,7 @@ struct Table {
     types: Vec<Type>,
     code_systems: TableMap<&'static str, CodeSystem>,
     extensions: TableMap<&'static str, ExtensionDefinition>,
+    search_parameters: TableMap<&'static str, SearchParameter>,
 }
 
 pub(super) fn read(text: &'static str) -> Result<Definitions, TableError> {
@@ -42,8 +43,8 @@ pub(super) fn read(text: &'static str) -> Result<Definitions, TableError> {
     for (index, line) in text.lines().enumerate() {
         table.line(line, &by_name).map_err(|reason| TableError { line: index + 1, reason })?;
     }
-    let Table { value_sets, invariants, types, code_systems, extensions, .. } = table;
-    Ok(Definitions { types, value_sets, invariants, by_name, code_systems, extensions })
+    let Table { value_sets, invariants, types, code_systems, extensions, search_parameters, .. } = table;
+    Ok(Definitions { types, value_sets, invariants, by_name, code_systems, extensions, search_parameters })
 }
 
 impl Table {
@@ -101,6 +102,9 @@ impl Table {
                 let (pairs, []) = codes.as_chunks() else { return Err("a code without its name") };
                 let names = pairs.iter().map(|&[code, name]| (code, name)).collect();
                 self.code_systems.insert(url, CodeSystem::new(names, case == "s"));
+            }
+            ["Q", id, kind, bases] => {
+                self.search_parameters.insert(id, SearchParameter { kind, bases: names(bases) });
             }
             _ if line.starts_with("fhir\t") || line.starts_with('#') => {}
             _ => return Err("an unknown kind of line"),

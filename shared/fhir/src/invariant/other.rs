@@ -52,7 +52,8 @@ pub(super) const RULES: &[Native] = &[
         item.is_in("type", &simple) || !item.has("maxLength")
     }),
     rule("que-11", |item| !item.has("answerOption") || !item.has("initial")),
-    rule("que-12", |item| item.count("enableWhen") <= 2 || item.has("enableBehavior")),
+    // The published expression lets two conditions pass; its description, and later releases, do not.
+    rule("que-12", |item| item.count("enableWhen") <= 1 || item.has("enableBehavior")),
     rule("que-13", |item| {
         item.count("initial") <= 1 || item.value.get("repeats").is_some_and(|repeats| repeats.raw() == "true")
     }),

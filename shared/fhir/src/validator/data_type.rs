@@ -128,7 +128,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn absolute_system(&mut self, value: Value<'w>, path: &Path<'_>) {
+    pub(super) fn absolute_system(&mut self, value: Value<'w>, path: &Path<'_>) {
         let Some(system) = value.get("system").filter(|system| system.is_text()) else { return };
         let text = system.text();
         if !text.is_empty() && !text.contains(char::is_whitespace) && !is_absolute(&text) {

@@ -3,6 +3,7 @@
 mod binding;
 mod bundle;
 mod bundle_links;
+mod conformance;
 mod contained;
 mod data_type;
 mod element;

@@ -86,8 +86,14 @@ impl<'w> Walk<'w> {
             self.distinct_ids(outer_ids, path);
         }
         self.ids.truncate(outer_ids);
-        if kind.name() == "Questionnaire" {
-            self.questionnaire(value, path);
+        match kind.name() {
+            "Questionnaire" => self.questionnaire(value, path),
+            "CapabilityStatement" => self.supported_searches(value, path),
+            "CodeSystem" => self.listed_codes(value, path),
+            "SearchParameter" => self.search_parameter(value, path),
+            "StructureDefinition" => self.element_definitions(value, path),
+            "ValueSet" => self.included_systems(value, path),
+            _ => {}
         }
         if value.get("contained").is_some() {
             self.contained(value, path, place);

@@ -187,6 +187,13 @@ pub(crate) fn all(size: usize) -> Vec<Shape> {
                 "QUJD".repeat(size / 4)
             ),
         ),
+        (
+            "an expression",
+            format!(
+                r#"{{"resourceType":"SearchParameter","expression":"a{}"}}"#,
+                " or (a.b)".repeat(size / 9)
+            ),
+        ),
         ("parts of parts", {
             let inner = many(size, |_| r#"{"name":"x","valueString":"x"}"#.to_owned());
             format!(

@@ -219,8 +219,8 @@ pub(super) const ROWS: &[Row] = &[
     (
         "que-12",
         "Questionnaire",
-        r#""item":[{"linkId":"1","type":"string","enableWhen":[{"question":"2"},{"question":"3"},{"question":"4"}]}]"#,
-        r#""item":[{"linkId":"1","type":"string","enableBehavior":"any","enableWhen":[{"question":"2"},{"question":"3"},{"question":"4"}]}]"#,
+        r#""item":[{"linkId":"1","type":"string","enableWhen":[{"question":"2"},{"question":"3"}]}]"#,
+        r#""item":[{"linkId":"1","type":"string","enableBehavior":"any","enableWhen":[{"question":"2"},{"question":"3"}]}]"#,
     ),
     (
         "que-13",
