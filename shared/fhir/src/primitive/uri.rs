@@ -7,7 +7,7 @@ const OID: &str = "an OID is expected, written as urn:oid:1.2.3";
 const UUID: &str =
     "a UUID is expected, written as urn:uuid: and 32 lower-case hexadecimal digits in 8-4-4-4-12 groups";
 const URI: &str = "a URI is expected, without spaces and not empty";
-const CANONICAL: &str = "a canonical URL is expected: absolute, or # and the id of a contained resource";
+const CANONICAL: &str = "a canonical URL is expected: absolute, or # and the id of a contained resource; a version follows after |";
 
 pub(super) fn id(value: &str) -> Result<(), Violation> {
     if is_id(value) { Ok(()) } else { Err(Violation::value(ID)) }
@@ -35,16 +35,14 @@ pub(super) fn uri(value: &str) -> Result<(), Violation> {
         Some(("urn:oid:", rest)) if !is_oid(rest) => return Err(Violation::value(OID)),
         _ => {}
     }
-    match value.strip_prefix("urn:uuid:") {
-        Some(rest) if !is_uuid(rest) => Err(Violation::value(UUID)),
-        _ => Ok(()),
-    }
+    if value.starts_with("urn:uuid:") { uuid(value) } else { Ok(()) }
 }
 
 pub(super) fn canonical(value: &str) -> Result<(), Violation> {
     uri(value)?;
-    let absolute = is_absolute(value.split('|').next().unwrap_or(value));
-    if absolute || value.starts_with('#') { Ok(()) } else { Err(Violation::value(CANONICAL)) }
+    let (url, version) = value.split_once('|').unwrap_or((value, "1"));
+    let usable = (is_absolute(url) || url.starts_with('#')) && !version.is_empty();
+    if usable { Ok(()) } else { Err(Violation::value(CANONICAL)) }
 }
 
 /// `[A-Za-z0-9\-\.]{1,64}`
@@ -99,7 +97,9 @@ mod tests {
         assert!(uuid("urn:uuid:c757873d-ec9a-4326-a141-556f43239520").is_ok());
         assert!(uuid("urn:uuid:C757873D-ec9a-4326-a141-556f43239520").is_err());
         assert!(uuid("c757873d-ec9a-4326-a141-556f43239520").is_err());
-        assert!(uri("urn:uuid:123").is_err());
+        assert!(
+            uri("urn:uuid:123").is_err() && uri("urn:uuid:C757873D-ec9a-4326-a141-556f43239520").is_err()
+        );
         assert!(oid("urn:oid:1.2.3").is_ok() && oid("1.2.3").is_err());
     }
 
@@ -110,5 +110,6 @@ mod tests {
         assert!(
             canonical("http://a.b/c|1.0").is_ok() && canonical("#x").is_ok() && canonical("a/b").is_err()
         );
+        assert!(canonical("http://a.b/c|").is_err());
     }
 }

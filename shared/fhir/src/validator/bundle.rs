@@ -14,18 +14,36 @@ pub(crate) struct BundleIndex<'t> {
     kind: Option<Cow<'t, str>>,
     by_url: HashMap<Cow<'t, str>, Value<'t>>,
     by_id: HashMap<String, Value<'t>>,
+    /// Resources that state a version, by URL or type and id, and that version.
+    by_version: HashMap<(Cow<'t, str>, Cow<'t, str>), Value<'t>>,
 }
 
 impl<'t> BundleIndex<'t> {
     pub(super) fn of(bundle: Value<'t>) -> Self {
-        let mut index = Self { kind: bundle.get_text("type"), by_url: HashMap::new(), by_id: HashMap::new() };
+        let mut index = Self {
+            kind: bundle.get_text("type"),
+            by_url: HashMap::new(),
+            by_id: HashMap::new(),
+            by_version: HashMap::new(),
+        };
         for entry in bundle.get("entry").into_iter().flat_map(Value::items) {
             let Some(resource) = entry.get("resource") else { continue };
-            if let Some(url) = entry.get_text("fullUrl") {
+            let url = entry.get_text("fullUrl");
+            let named = resource.get_text("resourceType").zip(resource.get_text("id"));
+            let relative = named.map(|(name, id)| format!("{name}/{id}"));
+            // A relative reference leads to a URL of a server, never to a urn: (FHIR R4, 2.36.4.1).
+            let relative = relative.filter(|relative| url.as_ref().is_none_or(|url| ends_in(url, relative)));
+            if let Some(version) = resource.get("meta").and_then(|meta| meta.get_text("versionId")) {
+                let names = [url.clone(), relative.clone().map(Cow::Owned)];
+                for name in names.into_iter().flatten() {
+                    index.by_version.entry((name, version.clone())).or_insert(resource);
+                }
+            }
+            if let Some(url) = url {
                 index.by_url.entry(url).or_insert(resource);
             }
-            if let (Some(name), Some(id)) = (resource.get_text("resourceType"), resource.get_text("id")) {
-                index.by_id.entry(format!("{name}/{id}")).or_insert(resource);
+            if let Some(relative) = relative {
+                index.by_id.entry(relative).or_insert(resource);
             }
         }
         index
@@ -39,12 +57,20 @@ impl<'t> BundleIndex<'t> {
         self.is("transaction") || self.is("batch")
     }
 
-    /// The entry a reference means: by fullUrl, or by type and id for a relative one (FHIR R4, 2.36.4.1).
+    /// The entry a reference means: by fullUrl, or by type and id for a relative one; one that names a version means the
+    /// resource with that `meta.versionId` (FHIR R4, 2.36.4.1).
     pub(super) fn resolve(&self, reference: &str) -> Option<Value<'t>> {
-        let current = reference.split("/_history/").next().unwrap_or(reference);
-        let by_url = self.by_url.get(reference).or_else(|| self.by_url.get(current));
-        by_url.or_else(|| self.by_id.get(current)).copied()
+        if let Some((current, version)) = reference.split_once("/_history/") {
+            let key = (Cow::Borrowed(current), Cow::Borrowed(version));
+            return self.by_version.get(&key).copied();
+        }
+        self.by_url.get(reference).or_else(|| self.by_id.get(reference)).copied()
     }
+}
+
+/// Whether a URL is a server's, with a type and id at its end.
+fn ends_in(url: &str, relative: &str) -> bool {
+    url.strip_suffix(relative).is_some_and(|server| server.is_empty() || server.ends_with('/'))
 }
 
 impl<'w> Walk<'w> {

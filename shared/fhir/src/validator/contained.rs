@@ -44,15 +44,18 @@ impl<'w> Walk<'w> {
             );
             return;
         }
-        // Every text that starts with # may be a reference to a contained resource: reference, canonical, uri and url.
+        // Every text that starts with # may be a reference to a contained resource: reference, canonical, uri and url;
+        // a narrative refers to an image by the src or href of an element (FHIR R4, 2.4.0).
         let mut referenced: HashSet<String> = HashSet::new();
         let mut to_container: Vec<u32> = Vec::new();
         for value in container.texts() {
-            match value.text().strip_prefix('#') {
+            let text = value.text();
+            match text.strip_prefix('#') {
                 Some("") => to_container.push(value.id()),
                 Some(id) => {
                     referenced.insert(id.to_owned());
                 }
+                None if text.starts_with("<div") => referenced.extend(narrative_links(&text)),
                 None => {}
             }
         }
@@ -89,4 +92,17 @@ impl<'w> Walk<'w> {
             }
         }
     }
+}
+
+/// The ids that `src="#id"` and `href="#id"` of a narrative name.
+fn narrative_links(narrative: &str) -> impl Iterator<Item = String> + use<'_> {
+    let attributes = ["src", "href"].into_iter().flat_map(move |name| {
+        narrative.match_indices(name).filter_map(move |(at, _)| narrative.get(at + name.len()..))
+    });
+    attributes.filter_map(|rest| {
+        let value = rest.trim_start().strip_prefix('=')?.trim_start();
+        let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let (value, _) = value.get(1..)?.split_once(quote)?;
+        value.strip_prefix('#').map(str::to_owned)
+    })
 }

@@ -1,5 +1,7 @@
 //! References: form, target type, and resolution in the resource and the Bundle.
 
+use std::borrow::Cow;
+
 use super::{Path, Scope, Walk};
 use crate::definitions::ElementType;
 use crate::json::Value;
@@ -109,15 +111,18 @@ impl<'w> Walk<'w> {
             return Form::Other;
         }
         if text.starts_with("urn:") {
-            let valid = crate::primitive::Primitive::Uri.check(text).is_ok();
+            // Of a reference the form of the URN is judged, not its case: that matters for what it refers to.
+            let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+            let lower = if upper { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) };
+            let valid = crate::primitive::Primitive::Uri.check(&lower).is_ok();
             return if valid { Form::Urn } else { Form::Other };
         }
         if is_absolute(text) {
             return Form::Absolute(self.tail_type(text));
         }
-        if let Some((name, _)) = text.split_once('?') {
+        if let Some((name, query)) = text.split_once('?') {
             let known = self.definitions.resource_type(name).is_some();
-            return if known { Form::Conditional(name) } else { Form::Other };
+            return if known && is_query(query) { Form::Conditional(name) } else { Form::Other };
         }
         let slashes = text.matches('/').count();
         match self.tail_type(text) {
@@ -182,6 +187,16 @@ impl<'w> Walk<'w> {
 /// The resource `#id` means, seen from anywhere in the container; `#` is the container itself.
 fn contained<'t>(scope: &Scope<'_, 't>, id: &str) -> Option<Value<'t>> {
     if id.is_empty() { Some(scope.root) } else { scope.contained.get(id) }
+}
+
+/// `name=value&name:modifier=value`: search parameters, each with a value (FHIR R4, 3.1.1.3).
+fn is_query(query: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:%".contains(&byte))
+    };
+    let is_parameter = |(name, value): (&str, &str)| is_name(name) && !value.is_empty();
+    query.split('&').all(|parameter| parameter.split_once('=').is_some_and(is_parameter))
 }
 
 /// `Patient` of `Patient` or `http://hl7.org/fhir/StructureDefinition/Patient`.

@@ -1,4 +1,4 @@
-//! Vital signs and conformance resources.
+//! Vital signs, conformance resources and the links of narratives.
 
 use super::*;
 
@@ -143,4 +143,22 @@ fn value_sets_name_code_systems_by_an_absolute_uri() {
     assert_eq!(worst(&set("http://loinc.org")), None);
     assert_eq!(worst(&set("loinc")), Some(E::Format));
     assert_eq!(worst(&set("#local")), None);
+}
+
+#[test]
+fn a_narrative_may_refer_to_a_contained_image() {
+    let resource = |attribute: &str| {
+        json!({
+            "resourceType": "Basic", "code": {"text": "x"},
+            "contained": [{"resourceType": "Binary", "id": "scan", "contentType": "image/png", "data": "AAAA"}],
+            "text": {
+                "status": "generated",
+                "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\"><img alt=\"a\" {attribute}/></div>"),
+            },
+        })
+    };
+    assert_eq!(worst(&resource("src=\"#scan\"")), None);
+    assert_eq!(worst(&resource("src = '#scan'")), None);
+    assert_eq!(worst(&resource("src=\"#other\"")), Some(E::Contained));
+    assert_eq!(worst(&resource("src=\"scan\"")), Some(E::Contained));
 }

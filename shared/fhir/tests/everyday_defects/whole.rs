@@ -123,6 +123,25 @@ fn documents_hold_together() {
 }
 
 #[test]
+fn references_lead_to_entries_by_the_rules_of_full_urls() {
+    let about = |reference: &str, entry: &str| {
+        let patient = PATIENT.replace(r#""active""#, r#""meta":{"versionId":"2"},"active""#);
+        document(&format!(",{{{entry},{patient}}}")).replace(&format!("{URL}2"), reference)
+    };
+    let server = r#""fullUrl":"http://a.b/fhir/Patient/1""#;
+    assert_eq!(worst(&about("http://a.b/fhir/Patient/1", server)), None);
+    assert_eq!(worst(&about("http://a.b/fhir/Patient/1/_history/2", server)), None);
+    assert_eq!(worst(&about("http://a.b/fhir/Patient/1/_history/3", server)), Some(E::Unresolved));
+    assert_eq!(worst(&about("Patient/1", server)), None);
+    let urn = format!(r#""fullUrl":"{URL}9""#);
+    assert_eq!(
+        worst(&about("Patient/1", &urn)),
+        Some(E::Unresolved),
+        "a relative reference never means a urn:"
+    );
+}
+
+#[test]
 fn json() {
     for (text, expected) in [
         (r#"{"resourceType":"Patient"}"#, None),
@@ -186,4 +205,12 @@ fn questionnaires() {
     assert_eq!(worst(&asked("1")), None);
     assert_eq!(worst(&asked("2")), Some(E::Unresolved));
     assert_eq!(worst(&asked("3")), Some(E::Unresolved));
+    let within =
+        asked("3").replace(r#""enableWhen""#, r#""item":[{"linkId":"3","type":"boolean"}],"enableWhen""#);
+    assert_eq!(worst(&within.replace(r#""type":"string""#, r#""type":"group""#)), Some(E::Unresolved));
+    let when = r#"{"question":"1","operator":"exists","answerBoolean":true}"#;
+    let twice = asked("1").replace(when, &format!("{when},{when}"));
+    assert_eq!(worst(&twice), Some(E::Invariant), "how the two conditions go together is not said");
+    let both = twice.replace(r#""enableWhen""#, r#""enableBehavior":"any","enableWhen""#);
+    assert_eq!(worst(&both), None);
 }
