@@ -39,13 +39,16 @@ fn vital_signs(size: usize) -> [shapes::Shape; 2] {
         )
     };
     let component = r#"{"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},"valueQuantity":{"value":107,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}"#;
-    let list = |item: &str| vec![item; size / item.len()].join(",");
-    let entry = format!(r#"{{"resource":{}}}"#, sign(component));
+    let components = vec![component; size / component.len()].join(",");
+    let one = sign(component);
+    let entries: Vec<String> = (0..size / (one.len() + 75))
+        .map(|n| format!(r#"{{"fullUrl":"urn:uuid:00000000-0000-4000-8000-{n:012}","resource":{one}}}"#))
+        .collect();
     [
-        ("a vital sign of many components", sign(&list(component))),
+        ("a vital sign of many components", sign(&components)),
         (
             "vital signs",
-            format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, list(&entry)),
+            format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, entries.join(",")),
         ),
     ]
 }

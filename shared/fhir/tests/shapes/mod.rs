@@ -133,7 +133,7 @@ pub(crate) fn all(size: usize) -> Vec<Shape> {
             )
         }),
         ("elements of a definition", {
-            let elements = many(size, |n| format!(r#"{{"id":"A.e{n}","path":"A.e{n}"}}"#));
+            let elements = many(size / 2, |n| format!(r#"{{"id":"A.e{n}","path":"A.e{n}"}}"#));
             format!(
                 r#"{{"resourceType":"StructureDefinition","kind":"resource","type":"A","differential":{{"element":[{elements}]}},"snapshot":{{"element":[{elements}]}}}}"#
             )
