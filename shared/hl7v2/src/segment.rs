@@ -70,8 +70,15 @@ impl<'s> Segment<'s> {
 
     /// The fields in their order, field 1 first.
     pub fn fields_in_order(&self) -> impl Iterator<Item = Field<'s>> + use<'s> {
-        let segment = *self;
-        (1..=self.field_count()).map(move |n| segment.field(n))
+        let (segment, header, fields, (_, end)) = (*self, self.is_header(), self.fields(), self.bounds());
+        let separator = (header && !fields.is_empty()).then(|| segment.field(1));
+        let rest = fields.iter().enumerate().map(move |(position, from)| {
+            let to = fields.get(position + 1).map_or(end, |next| *next as usize - 1);
+            let start = *from as usize;
+            let text = segment.message.text.get(start..to).unwrap_or_default();
+            Field { message: segment.message, text, start, literal: header && position == 0 }
+        });
+        separator.into_iter().chain(rest)
     }
 
     /// Number of the last field that is written, empty or not.

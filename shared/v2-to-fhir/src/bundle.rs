@@ -3,21 +3,19 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::value::{Map, Text, Value, json};
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::code_system;
 use crate::draft::{Draft, Handle};
-use crate::engine::{Engine, identifier_key};
+use crate::engine::{self, Engine, identifier_key};
+use crate::id;
 use crate::logical;
 use crate::observation::absent;
 use crate::time;
 use crate::unmapped::Mark;
-
-/// Namespace of all ids: UUIDv5 of the project's URL in the URL namespace of RFC 9562.
-static NAMESPACE: LazyLock<Uuid> = LazyLock::new(|| {
-    Uuid::new_v5(&Uuid::NAMESPACE_URL, b"https://github.com/wardstream/wardstream/v2-to-fhir")
-});
+use crate::value::{Map, Text, Value, json};
 
 /// What to do for a required element that no row filled.
 enum Missing {
@@ -239,67 +237,78 @@ fn appointment(body: &mut Map) {
     }
 }
 
-/// What a resource is known by across messages; else its place in this one.
-fn key(draft: &Draft, control_id: &str) -> String {
-    if let Some(key) = &draft.key {
-        return key.clone();
-    }
-    let known = (!BY_PLACE.contains(&draft.kind)).then(|| own_identifier(draft.kind, &draft.body)).flatten();
-    match known {
-        Some(known) => format!("{}|{known}", draft.kind),
-        None => format!("{}|{control_id}|{}", draft.kind, draft.origin),
+/// Writes what a resource is known by across messages; else its place in this one.
+fn key(draft: &Draft, control_id: &str, out: &mut String) {
+    let before = out.len();
+    let known = !BY_PLACE.contains(&draft.kind) && own_identifier(draft.kind, &draft.body, out).is_some();
+    if !known {
+        out.truncate(before);
+        [control_id, "|", &draft.origin].into_iter().for_each(|part| out.push_str(part));
     }
 }
 
-fn own_identifier(kind: &str, body: &Map) -> Option<String> {
+fn own_identifier(kind: &str, body: &Map, out: &mut String) -> Option<()> {
     if let Some(value) = body.get("masterIdentifier").and_then(|i| i.get("value")).and_then(Value::as_str) {
-        return Some(value.to_owned());
+        out.push_str(value);
+        return Some(());
     }
     if kind == "Patient" {
         let list = body.get("identifier")?.as_array()?;
         let record = |i: &&Value| i.pointer("/type/coding/0/code").and_then(Value::as_str) == Some("MR");
         let chosen = list.iter().find(record).or_else(|| list.first())?;
         let system = chosen.get("system").and_then(Value::as_str).unwrap_or_default();
-        return Some(format!("{system}|{}", chosen.get("value")?.as_str()?));
+        let value = chosen.get("value")?.as_str()?;
+        [system, "|", value].into_iter().for_each(|part| out.push_str(part));
+        return Some(());
     }
-    identifier_key(body)
+    identifier_key(body, out)
 }
 
-/// Drafts that stay: the complete ones, and of the shared ones those that are referred to.
-fn kept(engine: &Engine<'_>, complete: &[bool]) -> Vec<bool> {
+/// Drafts that stay: the complete ones, and of the shared ones those that are referred to; and whether one of them holds
+/// what has to be left out.
+fn kept(engine: &Engine<'_>, complete: &[bool]) -> (Vec<bool>, bool) {
     let list = &engine.drafts.list;
     let mut kept: Vec<bool> =
-        list.iter().zip(complete).map(|(draft, complete)| draft.key.is_none() && *complete).collect();
+        list.iter().zip(complete).map(|(draft, complete)| draft.shared.is_none() && *complete).collect();
     let mut queue: Vec<Handle> = (0..list.len()).filter(|handle| kept.get(*handle) == Some(&true)).collect();
-    let mut targets = Vec::new();
+    let (mut targets, mut empty) = (Vec::with_capacity(2 * list.len()), false);
+    let mut seen = 0;
     while let Some(next) = queue.pop() {
         if let Some(draft) = list.get(next) {
-            draft.body.values().for_each(|value| targets_of(value, &mut targets));
+            draft.body.values().for_each(|value| empty |= targets_of(value, &mut targets));
         }
-        for target in targets.drain(..) {
-            if list.get(target).is_some_and(|draft| draft.key.is_some())
+        for target in targets.iter().copied().skip(seen) {
+            if list.get(target).is_some_and(|draft| draft.shared.is_some())
                 && let Some(here) = kept.get_mut(target).filter(|here| !**here)
             {
                 *here = true;
                 queue.push(target);
             }
         }
+        seen = targets.len();
     }
-    kept
+    let dangling = targets.iter().any(|target| kept.get(*target) != Some(&true));
+    (kept, empty || dangling)
 }
 
-fn targets_of(value: &Value, out: &mut Vec<Handle>) {
+/// Adds what a value refers to; whether there is anything empty in it.
+fn targets_of(value: &Value, out: &mut Vec<Handle>) -> bool {
     match value {
-        Value::Link(handle) => out.push(*handle),
-        Value::Object(object) => object.values().for_each(|v| targets_of(v, out)),
-        Value::Array(list) => list.iter().for_each(|v| targets_of(v, out)),
-        _ => {}
+        Value::Link(handle) => {
+            out.push(*handle);
+            false
+        }
+        Value::Object(object) => {
+            object.values().fold(object.is_empty(), |empty, v| targets_of(v, out) || empty)
+        }
+        Value::Array(list) => list.iter().fold(list.is_empty(), |empty, v| targets_of(v, out) || empty),
+        _ => false,
     }
 }
 
 /// Whether a value stays: a reference whose target is not in the bundle is left out, with what it empties. One to what
 /// is there under another handle is to that.
-fn resolve(value: &mut Value, kept: &[bool], same: &HashMap<Handle, Handle>) -> bool {
+fn resolve(value: &mut Value, kept: &[bool], same: &FxHashMap<Handle, Handle>) -> bool {
     match value {
         Value::Object(object) => {
             if let Some(Value::Link(handle)) = object.get_mut("reference") {
@@ -327,27 +336,69 @@ fn resolve(value: &mut Value, kept: &[bool], same: &HashMap<Handle, Handle>) -> 
     }
 }
 
-/// A Bundle, and for each draft its `fullUrl` if it is in it.
+/// The ids of all drafts as text, one behind the other.
+struct Ids(String);
+
+impl Ids {
+    fn push(&mut self, id: Uuid) {
+        self.0.push_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    }
+
+    fn get(&self, handle: Handle) -> &str {
+        let from = handle * Hyphenated::LENGTH;
+        self.0.get(from..from + Hyphenated::LENGTH).unwrap_or_default()
+    }
+}
+
+/// The resources of a Bundle, and what it says about the message as a whole.
 pub(crate) struct Finished {
-    pub(crate) bundle: Value,
-    pub(crate) urls: Vec<Option<String>>,
+    drafts: Vec<Draft>,
+    /// Which of them are in the Bundle.
+    kept: Vec<bool>,
+    /// Those that are one with an earlier one, which stands for them.
+    same: FxHashMap<Handle, Handle>,
+    ids: Ids,
+    /// The Bundle without its entries.
+    envelope: Map,
 }
 
 impl Finished {
-    fn url(&self, handle: Handle) -> &str {
-        // A reference without a target has been left out.
-        self.urls.get(handle).and_then(Option::as_deref).unwrap_or_default()
+    /// Whether a resource is in the Bundle.
+    pub(crate) fn holds(&self, handle: Handle) -> bool {
+        self.kept.get(handle) == Some(&true)
     }
 
+    /// Writes the Bundle as JSON.
     pub(crate) fn to_text(&self) -> String {
         let mut out = String::with_capacity(16 * 1024);
-        self.bundle.write(&mut out, &|handle, out| out.push_str(self.url(handle)));
+        // A reference without a target has been left out.
+        let link = |handle: Handle, out: &mut String| {
+            out.push_str("urn:uuid:");
+            out.push_str(self.ids.get(handle));
+        };
+        self.envelope.write(&mut out, &link);
+        // The entries go before the brace that ends the object.
+        out.pop();
+        out.push_str(",\"entry\":[");
+        let mut first = true;
+        let written = |handle: &Handle| self.holds(*handle) && !self.same.contains_key(handle);
+        for (handle, draft) in self.drafts.iter().enumerate().filter(|(handle, _)| written(handle)) {
+            let id = self.ids.get(handle);
+            let begin = if first { "{\"fullUrl\":\"urn:uuid:" } else { ",{\"fullUrl\":\"urn:uuid:" };
+            first = false;
+            let kind = ["\",\"resource\":{\"resourceType\":\"", draft.kind];
+            for part in [begin, id, kind[0], kind[1], "\",\"id\":\"", id, "\""] {
+                out.push_str(part);
+            }
+            let meta = draft.body.iter().filter(|(name, _)| *name == "meta");
+            for (name, value) in meta.chain(draft.body.iter().filter(|(name, _)| *name != "meta")) {
+                [",\"", name, "\":"].into_iter().for_each(|part| out.push_str(part));
+                value.write(&mut out, &link);
+            }
+            out.push_str("}}");
+        }
+        out.push_str("]}");
         out
-    }
-
-    pub(crate) fn into_json(mut self) -> serde_json::Value {
-        let bundle = std::mem::take(&mut self.bundle);
-        bundle.into_json(&|handle, out| out.push_str(self.url(handle)))
     }
 }
 
@@ -360,7 +411,7 @@ pub(crate) struct Envelope<'e> {
 
 /// The Bundle of the drafts that stay.
 pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finished {
-    let control_id = envelope.control_id;
+    let Envelope { control_id, timestamp } = envelope;
     for (handle, narrative) in std::mem::take(&mut engine.narratives) {
         if let Some(draft) = engine.drafts.list.get_mut(handle) {
             narrative.write(draft.kind, &mut draft.body);
@@ -377,17 +428,37 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
         let of_it = |mark: &Mark| mark.path.is_some_and(|path| path.element() == element);
         engine.withdraw(.., |mark| mark.draft == handle && of_it(mark));
     }
-    let kept = kept(engine, &complete_drafts);
-    let mut taken: HashMap<Uuid, Handle> = HashMap::new();
-    let mut same: HashMap<Handle, Handle> = HashMap::new();
-    let mut urls = Vec::with_capacity(kept.len());
-    for (handle, draft) in engine.drafts.list.iter().enumerate() {
-        if kept.get(handle) != Some(&true) {
-            urls.push(None);
+    let (kept, to_resolve) = kept(engine, &complete_drafts);
+    let (ids, same) = ids(engine, &kept, control_id);
+    let mut drafts = std::mem::take(&mut engine.drafts.list);
+    if to_resolve || !same.is_empty() {
+        drafts.iter_mut().for_each(|draft| draft.body.retain(|value| resolve(value, &kept, &same)));
+    }
+    let id = id::of(&engine::name(&engine.facility, "Bundle", |out| out.push_str(control_id)));
+    let system = code_system::local(&engine.facility, "message-control-id");
+    let mut envelope = Map::with_capacity(6);
+    envelope.insert("resourceType", json!("Bundle"));
+    envelope.insert("id", Value::from(id.to_string()));
+    envelope.insert("identifier", json!({"system": system, "value": Text::new(control_id)}));
+    envelope.insert("type", json!("message"));
+    if let Some(instant) = timestamp {
+        envelope.insert("timestamp", Value::from(instant));
+    }
+    Finished { drafts, kept, same, ids, envelope }
+}
+
+/// The ids of the resources that stay, and none for the others; and which resources are one with an earlier one.
+fn ids(engine: &Engine<'_>, kept: &[bool], control_id: &str) -> (Ids, FxHashMap<Handle, Handle>) {
+    let mut taken: FxHashMap<Uuid, Handle> = FxHashMap::default();
+    let mut same = FxHashMap::default();
+    let mut ids = Ids(String::with_capacity(kept.len() * Hyphenated::LENGTH));
+    for (handle, (draft, kept)) in engine.drafts.list.iter().zip(kept).enumerate() {
+        if !kept {
+            ids.push(Uuid::nil());
             continue;
         }
-        let name = format!("{}|{}", engine.facility, key(draft, control_id));
-        let mut id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
+        let name = || engine::name(&engine.facility, draft.kind, |out| key(draft, control_id, out));
+        let mut id = draft.shared.as_ref().map_or_else(|| id::of(&name()), |(id, _)| *id);
         if let Some(first) = taken.get(&id) {
             let equal = |first: &Draft| first.kind == draft.kind && first.body == draft.body;
             if engine.drafts.list.get(*first).is_some_and(equal) {
@@ -395,46 +466,12 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
                 same.insert(handle, *first);
             } else {
                 // The same identifier twice in one message: two results under one number, say.
-                let name = format!("{name}|{control_id}|{}|{handle}", draft.origin);
-                id = Uuid::new_v5(&NAMESPACE, name.as_bytes());
+                let name = draft.shared.as_ref().map_or_else(name, |(_, name)| name.clone());
+                id = id::of(&format!("{name}|{control_id}|{}|{handle}", draft.origin));
             }
         }
         taken.entry(id).or_insert(handle);
-        urls.push(Some(id.urn().to_string()));
+        ids.push(id);
     }
-    let mut entries = Vec::with_capacity(kept.len());
-    for (handle, draft) in std::mem::take(&mut engine.drafts.list).into_iter().enumerate() {
-        if same.contains_key(&handle) {
-            continue;
-        }
-        let Some(id) = urls.get(handle).and_then(Option::as_deref).and_then(|url| url.rsplit(':').next())
-        else {
-            continue;
-        };
-        let mut resource = Map::with_capacity(draft.body.len() + 2);
-        resource.add("resourceType", Value::from(draft.kind));
-        resource.add("id", Value::text(id));
-        let mut body = draft.body;
-        if let Some(meta) = body.shift_remove("meta") {
-            resource.add("meta", meta);
-        }
-        for (element, mut value) in body {
-            if resolve(&mut value, &kept, &same) {
-                resource.add(element, value);
-            }
-        }
-        entries.push(json!({"fullUrl": Value::Link(handle), "resource": resource}));
-    }
-    let id = Uuid::new_v5(&NAMESPACE, format!("{}|Bundle|{control_id}", engine.facility).as_bytes());
-    let system = code_system::local(&engine.facility, "message-control-id");
-    let mut bundle = Map::with_capacity(6);
-    bundle.insert("resourceType", json!("Bundle"));
-    bundle.insert("id", Value::from(id.to_string()));
-    bundle.insert("identifier", json!({"system": system, "value": Text::new(control_id)}));
-    bundle.insert("type", json!("message"));
-    if let Some(instant) = envelope.timestamp {
-        bundle.insert("timestamp", Value::from(instant));
-    }
-    bundle.insert("entry", Value::Array(entries));
-    Finished { bundle: Value::Object(bundle), urls }
+    (ids, same)
 }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use compact_str::format_compact;
 
+use crate::primitive::trim;
 use crate::value::Text;
 
 /// HL7 table 0396 names (HL7 v2.9 chapter 2C) and what senders write for them, to the canonical URI.
@@ -97,7 +98,7 @@ pub(crate) fn table_number(name: &str) -> Option<u16> {
 
 /// The URI of a coding system named in a coded field; local names are made unique by the facility.
 pub(crate) fn uri(name: &str, facility: &str) -> Option<Text> {
-    let name = name.trim();
+    let name = trim(name);
     if name.is_empty() {
         return None;
     }
@@ -112,7 +113,7 @@ pub(crate) fn uri(name: &str, facility: &str) -> Option<Text> {
 
 /// The URI of an id that is unique by itself: an OID, a UUID, or a URI.
 pub(crate) fn universal(id: &str) -> Option<Text> {
-    let id = id.trim();
+    let id = trim(id);
     if is_oid(id) {
         return Some(format_compact!("urn:oid:{id}"));
     }
@@ -140,7 +141,7 @@ fn is_plain(byte: u8) -> bool {
 /// Percent-encodes what may not stand in the specific part of a URN (RFC 8141).
 fn escape(text: &str, out: &mut Text) {
     use std::fmt::Write as _;
-    let text = text.trim();
+    let text = trim(text);
     if text.bytes().all(is_plain) {
         out.push_str(text);
         return;
@@ -157,14 +158,14 @@ fn escape(text: &str, out: &mut Text) {
 
 /// FHIR's form of an OID: at least two arcs, no leading zeros.
 pub(crate) fn is_oid(text: &str) -> bool {
+    if !matches!(text.as_bytes(), [b'0'..=b'2', b'.', ..]) {
+        return false;
+    }
     let mut arcs = text.split('.');
-    matches!(arcs.next(), Some("0" | "1" | "2"))
-        && text.contains('.')
-        && arcs.all(|arc| {
-            !arc.is_empty()
-                && arc.bytes().all(|b| b.is_ascii_digit())
-                && (arc == "0" || !arc.starts_with('0'))
-        })
+    arcs.next();
+    arcs.all(|arc| {
+        !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'))
+    })
 }
 
 /// Eight, four, four, four and twelve hexadecimal digits.

@@ -1,7 +1,7 @@
 //! Coded data types (CE, CWE, CNE, CF, IS, ID) to CodeableConcept and Coding.
 
 use crate::code_system;
-use crate::engine::{Engine, Scope, bit};
+use crate::engine::{Engine, Parts, Scope, bit};
 use crate::primitive;
 use crate::table::{CodeMap, Concept};
 use crate::value::{Map, Text, Value, json};
@@ -12,11 +12,11 @@ const ORIGINAL_TEXT: usize = 9;
 
 impl Concept {
     pub(crate) fn coding(&self) -> Value {
-        let mut coding = Map::new();
-        coding.insert("system", Value::from(self.system));
-        coding.insert("code", Value::from(self.code));
+        let mut coding = Map::with_capacity(3);
+        coding.add("system", Value::from(self.system));
+        coding.add("code", Value::from(self.code));
         if let Some(display) = self.display {
-            coding.insert("display", Value::from(display));
+            coding.add("display", Value::from(display));
         }
         Value::Object(coding)
     }
@@ -24,21 +24,21 @@ impl Concept {
 
 fn coding(
     engine: &Engine<'_>,
-    scope: Scope<'_>,
+    parts: &Parts<'_>,
     [code_at, text_at, system_at, version_at, oid_at]: [usize; 5],
     table: Option<&'static str>,
     used: &mut u64,
 ) -> Option<Map> {
-    let code = primitive::code(&scope.child(code_at).text())?;
+    let code = primitive::code(&parts.child(code_at).text())?;
     let mut coding = Map::with_capacity(4);
-    let named = code_system::uri(&scope.child(system_at).text(), &engine.facility);
+    let named = code_system::uri(&parts.child(system_at).text(), &engine.facility);
     let uri = match named {
         Some(uri) if !uri.starts_with("urn:local:") => {
             *used |= bit(system_at);
             Some(uri)
         }
         // An OID says better what a local name stands for.
-        local => match (code_system::universal(&scope.child(oid_at).text()), local) {
+        local => match (code_system::universal(&parts.child(oid_at).text()), local) {
             (Some(oid), _) => {
                 *used |= bit(oid_at);
                 Some(oid)
@@ -54,13 +54,13 @@ fn coding(
     if let Some(uri) = uri {
         coding.add("system", Value::from(uri));
     }
-    if known && let Some(version) = primitive::string(&scope.child(version_at).text()) {
+    if known && let Some(version) = primitive::string(&parts.child(version_at).text()) {
         *used |= bit(version_at);
         coding.add("version", Value::from(version));
     }
     *used |= bit(code_at);
     coding.add("code", Value::from(code));
-    if let Some(display) = primitive::string(&scope.child(text_at).text()) {
+    if let Some(display) = primitive::string(&parts.child(text_at).text()) {
         *used |= bit(text_at);
         coding.add("display", Value::from(display));
     }
@@ -89,12 +89,12 @@ pub(crate) fn codeable(
     used: &mut u64,
 ) -> Option<Value> {
     let table = table.or(map.and_then(|map| map.table));
-    let mut codings: Vec<Value> = Vec::new();
+    let mut codings: Vec<Value> = Vec::with_capacity(2);
     let mut translated: Vec<Value> = Vec::new();
-    let count = scope.count();
-    for (n, parts) in CODINGS.into_iter().enumerate().filter(|(_, parts)| parts[0] <= count) {
+    let parts = Parts::of(scope);
+    for (n, places) in CODINGS.into_iter().enumerate().filter(|(_, places)| places[0] <= parts.count()) {
         // Only the first coding may be in the field's own table without saying so.
-        let Some(coding) = coding(engine, scope, parts, table.filter(|_| n == 0), used) else { continue };
+        let Some(coding) = coding(engine, &parts, places, table.filter(|_| n == 0), used) else { continue };
         if let Some(concept) = map.and_then(|map| translation(map, &coding)) {
             translated.push(concept.coding());
         }
@@ -111,24 +111,24 @@ pub(crate) fn codeable(
             codings.push(coding);
         }
     }
-    let text = text(scope, codings.first(), used);
+    let text = text(&parts, codings.first(), used);
     if codings.is_empty() && text.is_none() {
         return None;
     }
-    let mut concept = Map::new();
+    let mut concept = Map::with_capacity(2);
     if !codings.is_empty() {
-        concept.insert("coding", Value::Array(codings));
+        concept.add("coding", Value::Array(codings));
     }
     if let Some(text) = text {
-        concept.insert("text", Value::from(text));
+        concept.add("text", Value::from(text));
     }
     Some(Value::Object(concept))
 }
 
 /// The original text; else the text of a value without code; else a code that nothing else explains.
-fn text(scope: Scope<'_>, first: Option<&Value>, used: &mut u64) -> Option<Text> {
+fn text(parts: &Parts<'_>, first: Option<&Value>, used: &mut u64) -> Option<Text> {
     let mut at = |n: usize| {
-        let text = primitive::string(&scope.child(n).text())?;
+        let text = primitive::string(&parts.child(n).text())?;
         *used |= bit(n);
         Some(text)
     };
@@ -150,8 +150,9 @@ pub(crate) fn single(
     used: &mut u64,
 ) -> Option<Value> {
     let table = table.or(map.and_then(|map| map.table));
-    let coding = coding(engine, scope, CODINGS[0], table, used)
-        .or_else(|| coding(engine, scope, CODINGS[1], None, used))?;
+    let parts = Parts::of(scope);
+    let coding = coding(engine, &parts, CODINGS[0], table, used)
+        .or_else(|| coding(engine, &parts, CODINGS[1], None, used))?;
     let concept = map.and_then(|map| translation(map, &coding));
     Some(concept.map_or(Value::Object(coding), Concept::coding))
 }
@@ -168,14 +169,18 @@ pub(crate) fn label_at(scope: Scope<'_>) -> Option<(usize, Text)> {
 
 /// A unit of measure: UCUM where it is known.
 pub(crate) fn unit(engine: &Engine<'_>, scope: Scope<'_>) -> Map {
-    let mut quantity = Map::new();
-    let code = primitive::code(&scope.child(1).text());
-    let text = primitive::string(&scope.child(2).text())
-        .or_else(|| primitive::string(&scope.child(ORIGINAL_TEXT).text()));
-    if let Some(shown) = text.as_ref().or(code.as_ref()) {
-        quantity.insert("unit", json!(shown));
+    let mut quantity = Map::with_capacity(4);
+    let parts = Parts::of(scope);
+    if parts.count() == 0 {
+        return quantity;
     }
-    let system = code_system::uri(&scope.child(3).text(), &engine.facility);
+    let code = primitive::code(&parts.child(1).text());
+    let text = primitive::string(&parts.child(2).text())
+        .or_else(|| primitive::string(&parts.child(ORIGINAL_TEXT).text()));
+    if let Some(shown) = text.as_ref().or(code.as_ref()) {
+        quantity.add("unit", json!(shown));
+    }
+    let system = code_system::uri(&parts.child(3).text(), &engine.facility);
     let ucum = "http://unitsofmeasure.org";
     let known = || {
         code.as_deref().and_then(crate::unit::ucum).or_else(|| text.as_deref().and_then(crate::unit::ucum))
@@ -185,15 +190,15 @@ pub(crate) fn unit(engine: &Engine<'_>, scope: Scope<'_>) -> Map {
         if let Some(code) =
             known().map(Text::const_new).or_else(|| code.filter(|code| crate::unit::is_ucum(code)))
         {
-            quantity.insert("system", Value::from(ucum));
-            quantity.insert("code", Value::from(code));
+            quantity.add("system", Value::from(ucum));
+            quantity.add("code", Value::from(code));
         }
     } else if let Some(code) = known() {
-        quantity.insert("system", Value::from(ucum));
-        quantity.insert("code", Value::from(code));
+        quantity.add("system", Value::from(ucum));
+        quantity.add("code", Value::from(code));
     } else if let (Some(system), Some(code)) = (system, code) {
-        quantity.insert("system", json!(system));
-        quantity.insert("code", json!(code));
+        quantity.add("system", json!(system));
+        quantity.add("code", json!(code));
     }
     quantity
 }

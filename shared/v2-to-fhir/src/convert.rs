@@ -72,7 +72,8 @@ impl<B> fmt::Debug for Conversion<B> {
 /// # Errors
 /// See [`Error`]: the message type has no map, a required segment is absent, MSH-10 is empty, or the message is too large.
 pub fn convert(message: &Message<'_>, options: &Options) -> Result<Conversion, Error> {
-    Ok(run(message, options)?.map(Finished::into_json))
+    // What has just been written is JSON.
+    Ok(convert_to_text(message, options)?.map(|text| serde_json::from_str(&text).unwrap_or_default()))
 }
 
 /// Converts a message to a bundle as JSON text: what [`convert`] gives, written at once and so several times faster.
@@ -123,8 +124,7 @@ fn run(message: &Message<'_>, options: &Options) -> Result<Conversion<Finished>,
     let timestamp = sent.and_then(|s| s.instant(&mut engine.zones));
     header(&mut engine, map, &message_type, &zone_name);
     let finished = bundle::finish(&mut engine, Envelope { control_id: &control_id, timestamp });
-    let kept = |draft| finished.urls.get(draft).is_some_and(Option::is_some);
-    let unmapped = Listing::new(&engine, kept).list(&unexpected);
+    let unmapped = Listing::new(&engine, |draft| finished.holds(draft)).list(&unexpected);
     let patient = patient_identity(message);
     Ok(Conversion { bundle: finished, unmapped, patient, message_type, control_id, facility })
 }

@@ -122,10 +122,14 @@ pub(crate) fn place(
     overwrite: bool,
 ) -> Placed {
     let Some(at) = path.last_append() else {
-        let within =
-            leaf.as_object_mut().map(|object| extras.iter_mut().for_each(|extra| extra.put(object, false)));
+        let within = leaf.is_object();
+        if !extras.is_empty()
+            && let Some(object) = leaf.as_object_mut()
+        {
+            extras.iter_mut().for_each(|extra| extra.put(object, false));
+        }
         let placed = set(root, &path.steps, leaf, overwrite);
-        if within.is_none() && matches!(placed, Placed::Yes | Placed::Replaced) {
+        if !within && matches!(placed, Placed::Yes | Placed::Replaced) {
             // A constant beside a value may be there already, from the row before.
             extras.iter_mut().for_each(|extra| extra.put(root, overwrite));
         }
@@ -135,14 +139,16 @@ pub(crate) fn place(
     let mut item = if rest.is_empty() {
         leaf
     } else {
-        let mut object = Map::new();
+        let mut object = Map::with_capacity(4);
         if let Step::Extension(url, _) = &path.steps[at] {
             object.add("url", Value::from(*url));
         }
         set(&mut object, rest, leaf, false);
         Value::Object(object)
     };
-    if let Value::Object(object) = &mut item {
+    if !extras.is_empty()
+        && let Some(object) = item.as_object_mut()
+    {
         extras.iter_mut().for_each(|extra| extra.put(object, false));
     }
     let Some(parent) = descend(root, &path.steps[..at]) else { return Placed::Taken };
@@ -155,7 +161,7 @@ pub(crate) fn place(
 
 /// Appends to a list element, unless an equal item is there.
 pub(crate) fn push(parent: &mut Map, name: &'static str, item: Value) -> Placed {
-    match parent.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
+    match parent.entry(name).or_insert_with(|| Value::Array(Vec::with_capacity(2))) {
         Value::Array(list) => {
             if !list.contains(&item) {
                 list.push(item);
@@ -170,7 +176,7 @@ pub(crate) fn push(parent: &mut Map, name: &'static str, item: Value) -> Placed 
 /// list of an element of `root` itself.
 pub(crate) fn push_new(root: &mut Map, path: &Path, item: &Value) -> bool {
     let [Step::Append(name)] = path.steps.as_slice() else { return false };
-    match root.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
+    match root.entry(name).or_insert_with(|| Value::Array(Vec::with_capacity(2))) {
         Value::Array(list) => {
             list.push(item.clone());
             true
@@ -235,25 +241,29 @@ fn descend<'v>(root: &'v mut Map, steps: &[Step]) -> Option<&'v mut Map> {
             return None;
         }
         let next = match step {
-            Step::One(name, _) => here.entry(name).or_insert_with(|| Value::Object(Map::new())),
+            Step::One(name, _) => here.entry(name).or_insert_with(|| Value::Object(Map::with_capacity(4))),
             Step::Append(name) => {
-                let list = here.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
-                list.push(Value::Object(Map::new()));
+                let list =
+                    here.entry(name).or_insert_with(|| Value::Array(Vec::with_capacity(2))).as_array_mut()?;
+                list.push(Value::Object(Map::with_capacity(4)));
                 list.last_mut()?
             }
             Step::At(name, index) => {
-                let list = here.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+                let list =
+                    here.entry(name).or_insert_with(|| Value::Array(Vec::with_capacity(2))).as_array_mut()?;
                 if *index == list.len() {
-                    list.push(Value::Object(Map::new()));
+                    list.push(Value::Object(Map::with_capacity(4)));
                 }
                 list.get_mut(*index)?
             }
             Step::Extension(url, _) => {
-                let list =
-                    here.entry("extension").or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+                let list = here
+                    .entry("extension")
+                    .or_insert_with(|| Value::Array(Vec::with_capacity(2)))
+                    .as_array_mut()?;
                 let at = list.iter().position(|e| e.get("url").and_then(Value::as_str) == Some(*url));
                 let at = at.unwrap_or_else(|| {
-                    let mut extension = Map::new();
+                    let mut extension = Map::with_capacity(4);
                     extension.add("url", Value::from(*url));
                     list.push(Value::Object(extension));
                     list.len() - 1
@@ -279,15 +289,14 @@ fn set(root: &mut Map, steps: &[Step], leaf: Value, overwrite: bool) -> Placed {
                 Placed::Replaced
             }
             // Two rows may each know part of one element: a Quantity's value and its unit.
-            Some(Value::Object(existing)) if leaf.is_object() => merge(existing, leaf),
-            Some(_) => Placed::Taken,
+            Some(existing) => merge(existing, leaf),
             None => {
                 parent.add(name, leaf);
                 Placed::Yes
             }
         },
         Step::At(name, index) => {
-            let list = parent.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+            let list = parent.entry(name).or_insert_with(|| Value::Array(Vec::with_capacity(2)));
             match list.as_array_mut() {
                 Some(list) if *index == list.len() => {
                     list.push(leaf);
@@ -313,12 +322,11 @@ pub(crate) fn join(held: &mut Map, more: Map) -> Vec<&'static str> {
             (Some(Value::Array(list)), Value::Array(items)) => {
                 items.into_iter().for_each(|item| join_item(list, item))
             }
-            (Some(Value::Object(there)), value @ Value::Object(_)) => {
+            (Some(there), value) => {
                 if merge(there, value) != Placed::Yes {
                     differ.push(name);
                 }
             }
-            _ => differ.push(name),
         }
     }
     differ
@@ -337,7 +345,7 @@ fn join_item(list: &mut Vec<Value>, item: Value) {
 
 /// Whether a value says all that another says.
 fn says(more: &Value, less: &Value) -> bool {
-    match (more, less) {
+    match (more.plain(), less.plain()) {
         (Value::Object(more), Value::Object(less)) => {
             less.iter().all(|(name, value)| more.get(name).is_some_and(|there| says(there, value)))
         }
@@ -348,12 +356,15 @@ fn says(more: &Value, less: &Value) -> bool {
     }
 }
 
-fn merge(existing: &mut Map, more: Value) -> Placed {
-    let Value::Object(more) = more else { return Placed::Taken };
+/// Adds what another object has more; nothing if both have an element and differ in it.
+fn merge(existing: &mut Value, mut more: Value) -> Placed {
+    let (Some(existing), Some(more)) = (existing.as_object_mut(), more.as_object_mut()) else {
+        return Placed::Taken;
+    };
     if more.iter().any(|(key, value)| existing.get(key).is_some_and(|held| held != value)) {
         return Placed::Taken;
     }
-    existing.extend(more);
+    existing.append(more);
     Placed::Yes
 }
 

@@ -1,11 +1,10 @@
 //! Rows applied to a message.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::RangeBounds;
 
-use crate::value::{Map, Value};
 use hl7v2::{Component, Field, Repetition, Segment, Subcomponent};
+use rustc_hash::FxHashMap;
 
 use crate::concept;
 use crate::condition::{Check, Condition, Test};
@@ -13,11 +12,13 @@ use crate::document::Narrative;
 use crate::draft::{self, Drafts, Handle};
 use crate::element::{self, Aside, Placed};
 use crate::function;
+use crate::primitive;
 use crate::rule::{Beside, Extra, Name, Rule, Source, Via};
 use crate::table::{MapId, SegmentMap, Tables};
 use crate::time::Zones;
 use crate::unmapped::{At, Mark, Reason};
 pub(crate) use crate::unmapped::{WITH_PARTS, bit};
+use crate::value::{Map, Value};
 
 /// Bound on the nesting of data-type maps, against one that holds itself.
 const DEPTH: usize = 12;
@@ -84,6 +85,51 @@ impl<'m> Scope<'m> {
     }
 }
 
+/// The parts of a value, found once for all rows that read them.
+pub(crate) struct Parts<'m> {
+    whole: Scope<'m>,
+    first: [Scope<'m>; PARTS],
+    count: usize,
+}
+
+/// As many as a coded value has components, which is more than most have.
+const PARTS: usize = 22;
+
+impl<'m> Parts<'m> {
+    pub(crate) fn of(whole: Scope<'m>) -> Self {
+        let mut parts = Self { whole, first: [Scope::Nothing; PARTS], count: 0 };
+        match whole {
+            Scope::Repetition(r) => parts.fill(r.components().map(Scope::Component)),
+            Scope::Component(c) => parts.fill(c.subcomponents().map(Scope::Subcomponent)),
+            other => parts.fill(std::iter::once(other.child(1)).take(other.count())),
+        }
+        parts
+    }
+
+    fn fill(&mut self, found: impl Iterator<Item = Scope<'m>>) {
+        for part in found {
+            if let Some(place) = self.first.get_mut(self.count) {
+                *place = part;
+            }
+            self.count += 1;
+        }
+    }
+
+    /// How many parts are written.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// See [`Scope::child`].
+    pub(crate) fn child(&self, n: usize) -> Scope<'m> {
+        match n.checked_sub(1).and_then(|n| self.first.get(n)) {
+            Some(part) => *part,
+            None if n > self.count => Scope::Nothing,
+            None => self.whole.child(n),
+        }
+    }
+}
+
 /// Resources that rows refer to by name. A message fills a dozen slots at most, so looking through them is fast.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
@@ -124,6 +170,8 @@ pub(crate) struct Engine<'m> {
     /// The fields of all segments, and where those of each segment begin.
     fields: Vec<Field<'m>>,
     starts: Vec<usize>,
+    /// For each segment the [`bit`]s of its fields that hold anything.
+    present: Vec<u64>,
     /// Component, repetition and subcomponent separators.
     pub(crate) separators: [u8; 3],
     pub(crate) zones: Zones,
@@ -145,7 +193,7 @@ pub(crate) struct Engine<'m> {
     /// Resource whose rows are being applied.
     pub(crate) current: Handle,
     /// Narrative by resource.
-    pub(crate) narratives: HashMap<Handle, Narrative>,
+    pub(crate) narratives: FxHashMap<Handle, Narrative>,
     depth: usize,
 }
 
@@ -158,13 +206,20 @@ impl<'m> Engine<'m> {
     ) -> Self {
         let delimiters = message.delimiters();
         let segments: Vec<_> = message.segments().collect();
-        let (mut fields, mut starts) = (Vec::with_capacity(message.raw().len() / 8), Vec::new());
+        let mut fields = Vec::with_capacity(message.raw().len() / 8);
+        let (mut starts, mut present) =
+            (Vec::with_capacity(segments.len()), Vec::with_capacity(segments.len()));
         for segment in &segments {
             starts.push(fields.len());
             fields.extend(segment.fields_in_order());
+            let written = fields.iter().skip(starts.last().copied().unwrap_or_default()).enumerate();
+            let written = written.filter(|(_, field): &(usize, &Field<'_>)| !field.is_empty());
+            present.push(written.fold(0, |all, (n, _)| all | bit(n + 1)));
         }
+        // There are about as many marks as fields.
+        let marks = Vec::with_capacity(fields.len());
         let names: Vec<_> = segments.iter().map(|segment| Name::of(segment.name())).collect();
-        let mut counts: HashMap<Name, usize> = HashMap::new();
+        let mut counts: FxHashMap<Name, usize> = FxHashMap::default();
         let occurrences =
             names.iter().map(|name| *counts.entry(*name).and_modify(|n| *n += 1).or_insert(1)).collect();
         Self {
@@ -173,6 +228,7 @@ impl<'m> Engine<'m> {
             names,
             fields,
             starts,
+            present,
             occurrences,
             separators: [
                 delimiters.component,
@@ -181,15 +237,15 @@ impl<'m> Engine<'m> {
             ],
             zones,
             facility,
-            drafts: Drafts::default(),
+            drafts: Drafts::new(),
             refused: Vec::new(),
             groups: Vec::new(),
             at: At::default(),
             taken: Vec::new(),
-            marks: Vec::new(),
+            marks,
             slots: Slots::default(),
             current: 0,
-            narratives: HashMap::new(),
+            narratives: FxHashMap::default(),
             depth: 0,
         }
     }
@@ -204,6 +260,25 @@ impl<'m> Engine<'m> {
         let Some(start) = self.starts.get(segment) else { return &[] };
         let end = self.starts.get(segment + 1).copied().unwrap_or(self.fields.len());
         self.fields.get(*start..end).unwrap_or_default()
+    }
+
+    /// How many fields the message has.
+    pub(crate) fn places(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Which of all fields of the message field `n` of a segment is, from 0.
+    pub(crate) fn place(&self, segment: usize, n: usize) -> Option<usize> {
+        let end = self.starts.get(segment + 1).copied().unwrap_or(self.fields.len());
+        let place = self.starts.get(segment)? + n.checked_sub(1)?;
+        (place < end).then_some(place)
+    }
+
+    /// Whether a value has no delimiters.
+    pub(crate) fn undivided(&self, raw: &[u8]) -> bool {
+        let [component, repetition, subcomponent] = self.separators;
+        let divides = |byte: &u8| *byte == component || *byte == repetition || *byte == subcomponent;
+        !raw.iter().fold(false, |divided, byte| divided | divides(byte))
     }
 
     /// Field `n`, from 1, if it holds anything.
@@ -263,7 +338,13 @@ impl<'m> Engine<'m> {
     /// Applies a map to a segment; the marks of what it used begin at the answer.
     pub(crate) fn apply(&mut self, map: &'static SegmentMap, index: usize, body: &mut Map) -> usize {
         let begun = self.marks.len();
+        let (name, present) =
+            (self.names.get(index).copied(), self.present.get(index).copied().unwrap_or_default());
         for rule in &map.rules {
+            // Most rows are for fields that are not there.
+            if rule.needs & present != rule.needs && name == Some(rule.source.of) {
+                continue;
+            }
             let Some((field, within)) = split(&rule.source) else {
                 if self.holds(&rule.when, Scope::Segment, index) {
                     self.at = At { segment: index, ..At::default() };
@@ -356,12 +437,15 @@ impl<'m> Engine<'m> {
     }
 
     fn extras(&mut self, extras: &'static [Extra], scope: Scope<'m>, index: usize) -> Vec<Aside> {
-        let (mut out, here) = (Vec::new(), self.at);
+        if extras.is_empty() {
+            return Vec::new();
+        }
+        let (mut out, here) = (Vec::with_capacity(extras.len()), self.at);
         for extra in extras {
             let path = &extra.path;
             match &extra.from {
                 Beside::Constant(value) => {
-                    out.push(Aside { path, value: value.clone(), marks: 0..0, placed: false });
+                    out.push(Aside { path, value: Value::constant(value), marks: 0..0, placed: false });
                 }
                 Beside::Field(source, via) => {
                     self.at = here;
@@ -448,8 +532,12 @@ impl<'m> Engine<'m> {
         match &test.check {
             Check::Valued => first.is_some(),
             Check::NotValued => first.is_none(),
-            Check::In(values) => text().is_some_and(|text| values.iter().any(|v| *v == text.trim())),
-            Check::NotIn(values) => text().is_none_or(|text| values.iter().all(|v| *v != text.trim())),
+            Check::In(values) => {
+                text().is_some_and(|text| values.iter().any(|v| *v == primitive::trim(&text)))
+            }
+            Check::NotIn(values) => {
+                text().is_none_or(|text| values.iter().all(|v| *v != primitive::trim(&text)))
+            }
             Check::Longer(length) => text().is_some_and(|text| text.trim().len() > *length),
             Check::Repeats(_) | Check::NotRepeats(_) => false,
         }
@@ -508,15 +596,15 @@ impl<'m> Engine<'m> {
                     false if self.at.field != 0 => self.mark(0),
                     false => {}
                 }
-                Some(value.clone())
+                Some(Value::constant(value))
             }
             Via::Primitive(primitive, codes) => {
                 let text = scope.text();
-                let text = text.trim();
+                let text = primitive::trim(&text);
                 // A coded value without its first coding has another (the guide's CWE[code]).
                 let first = !text.is_empty() || codes.is_none();
                 let other = if first { "".into() } else { scope.child(4).text() };
-                let text = if first { text } else { other.trim() };
+                let text = if first { text } else { primitive::trim(&other) };
                 if text.is_empty() {
                     return None;
                 }
@@ -577,8 +665,13 @@ impl<'m> Engine<'m> {
     /// A reference to the resource with that content, known by its first identifier if an authority makes that unique,
     /// else by its content. The marks of its content are those from `marks` on.
     pub(crate) fn share(&mut self, kind: &'static str, body: Map, marks: usize) -> Value {
-        let key = authority_key(&body).unwrap_or_else(|| body.to_string());
-        let (handle, differ) = self.drafts.share(kind, &key, body);
+        let key = |out: &mut String| {
+            if authority_key(&body, out).is_none() {
+                body.write_key(out);
+            }
+        };
+        let name = name(&self.facility, kind, key);
+        let (handle, differ) = self.drafts.share(kind, name, body);
         if !differ.is_empty() {
             let lost = |mark: &Mark| mark.path.is_some_and(|path| differ.contains(&path.element()));
             self.withdraw(marks.., lost);
@@ -589,7 +682,7 @@ impl<'m> Engine<'m> {
     /// An object by a data-type map; `None` if it would be empty or lack what the map requires.
     pub(crate) fn object(&mut self, id: MapId, scope: Scope<'m>, index: usize) -> Option<Map> {
         let map = self.tables.map(id)?;
-        let mut body = Map::new();
+        let mut body = Map::with_capacity(6);
         self.inner(map, scope, index, &mut body);
         if body.is_empty() {
             return None;
@@ -607,13 +700,13 @@ impl<'m> Engine<'m> {
         }
         self.depth += 1;
         let at = self.at;
-        let count = scope.count();
+        let parts = Parts::of(scope);
         for rule in &map.rules {
-            let first = rule.source.numbers().first().map(|n| usize::from(*n));
-            if first.is_some_and(|n| n > count) {
-                continue;
-            }
-            let target = descend(scope, rule.source.numbers());
+            let target = match rule.source.numbers().split_first() {
+                Some((n, _)) if usize::from(*n) > parts.count() => continue,
+                Some((n, within)) => descend(parts.child(usize::from(*n)), within),
+                None => scope,
+            };
             if !self.valued(target.raw()) || !self.holds(&rule.when, scope, index) {
                 continue;
             }
@@ -640,14 +733,26 @@ pub(crate) fn complete(map: &SegmentMap, body: &Map) -> bool {
     map.requires.iter().all(|any| any.iter().any(|element| body.contains_key(element)))
 }
 
-/// `system|value` of the first identifier that names its authority.
-fn authority_key(body: &Map) -> Option<String> {
-    let first = body.get("identifier")?.as_array()?.first()?;
-    Some(format!("{}|{}", first.get("system")?.as_str()?, first.get("value")?.as_str()?))
+/// The name of a resource that makes its id: its facility, its type and what it is known by.
+pub(crate) fn name(facility: &str, kind: &str, key: impl FnOnce(&mut String)) -> String {
+    let mut name = String::with_capacity(128);
+    for part in [facility, "|", kind, "|"] {
+        name.push_str(part);
+    }
+    key(&mut name);
+    name
 }
 
-/// `system|value|type` of the first identifier.
-pub(crate) fn identifier_key(body: &Map) -> Option<String> {
+/// Writes `system|value` of the first identifier, if that names its authority.
+fn authority_key(body: &Map, out: &mut String) -> Option<()> {
+    let first = body.get("identifier")?.as_array()?.first()?;
+    let (system, value) = (first.get("system")?.as_str()?, first.get("value")?.as_str()?);
+    [system, "|", value].into_iter().for_each(|part| out.push_str(part));
+    Some(())
+}
+
+/// Writes `system|value|type` of the first identifier.
+pub(crate) fn identifier_key(body: &Map, out: &mut String) -> Option<()> {
     let first = match body.get("identifier")? {
         Value::Array(list) => list.first()?,
         one => one,
@@ -656,5 +761,6 @@ pub(crate) fn identifier_key(body: &Map) -> Option<String> {
     let system = first.get("system").and_then(Value::as_str).unwrap_or_default();
     // The same number may be both a placer's and a filler's.
     let kind = first.pointer("/type/coding/0/code").and_then(Value::as_str).unwrap_or_default();
-    Some(format!("{system}|{value}|{kind}"))
+    [system, "|", value, "|", kind].into_iter().for_each(|part| out.push_str(part));
+    Some(())
 }

@@ -327,8 +327,8 @@ fn checked<T>(engine: &mut Engine<'_>, found: Option<T>) -> Option<T> {
 /// A number with the unit of another field. Every use is a SimpleQuantity, which takes no comparator.
 fn in_unit(engine: &mut Engine<'_>, scope: Scope<'_>, unit: &Source, index: usize) -> Option<Value> {
     let value = checked(engine, number::decimal(&scope.text()))?;
-    let mut quantity = Map::new();
-    quantity.insert("value", value);
+    let mut quantity = Map::with_capacity(4);
+    quantity.add("value", value);
     quantity.extend(unit_of(engine, unit, index));
     Some(Value::Object(quantity))
 }
@@ -464,8 +464,8 @@ fn quantity(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mut u64) -> Option
     // Every use is a SimpleQuantity, which takes no comparator.
     let value = checked(engine, number::decimal(&scope.child(1).text()))?;
     *used |= bit(1) | bit(2);
-    let mut quantity = Map::new();
-    quantity.insert("value", value);
+    let mut quantity = Map::with_capacity(4);
+    quantity.add("value", value);
     quantity.extend(concept::unit(engine, scope.child(2)));
     Some(quantity)
 }

@@ -22,6 +22,7 @@ mod element;
 mod engine;
 mod error;
 mod function;
+mod id;
 mod identity;
 mod location;
 mod logical;

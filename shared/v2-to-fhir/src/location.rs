@@ -4,7 +4,7 @@ use crate::value::{Map, Text, Value, json};
 
 use crate::code_system;
 use crate::draft;
-use crate::engine::{Engine, Scope, bit};
+use crate::engine::{self, Engine, Scope, bit};
 use crate::function;
 use crate::primitive;
 use crate::unmapped::Reason;
@@ -43,39 +43,42 @@ pub(crate) fn reference(
     for (place, (component, code, display)) in levels.iter().copied().enumerate() {
         let part = scope.child(component);
         let Some(shown) = name(part) else { continue };
-        let mut body = Map::new();
+        let mut body = Map::with_capacity(6);
         let id = primitive::string(&part.child(2).text());
         let system = id.as_deref().and_then(code_system::universal);
         let named = primitive::string(&part.child(1).text()).is_some();
         let by_id = if system.is_some() || !named { bit(2) | bit(3) } else { 0 };
         engine.claim_part(component, if named { bit(1) } else { 0 } | by_id);
-        chain.push_str(&format!("/{code}:{shown}:{}", id.as_deref().unwrap_or_default()));
+        for part in ["/", code, ":", &shown, ":", id.as_deref().unwrap_or_default()] {
+            chain.push_str(part);
+        }
         if let Some(value) = primitive::string(&part.child(1).text()) {
             let system = system.unwrap_or_else(|| code_system::local(&engine.facility, "location"));
-            body.insert("identifier", json!([{"system": system, "value": value}]));
+            body.add("identifier", json!([{"system": system, "value": value}]));
         } else if let Some(system) = system {
-            body.insert("identifier", json!([{"system": "urn:ietf:rfc:3986", "value": system}]));
+            body.add("identifier", json!([{"system": "urn:ietf:rfc:3986", "value": system}]));
         }
         if Some(place) == last && levels == &PL {
             comprehensive(engine, scope, &mut body);
         }
-        body.insert("name", Value::from(shown));
+        body.add("name", Value::from(shown));
         if Some(place) == last
             && let Some(description) = &description
         {
-            body.insert("description", Value::from(description));
+            body.add("description", Value::from(description));
             *used |= bit(9);
         }
-        body.insert("mode", json!("instance"));
+        body.add("mode", json!("instance"));
         let physical = Value::from("http://terminology.hl7.org/CodeSystem/location-physical-type");
-        body.insert(
+        body.add(
             "physicalType",
             json!({"coding": [{"system": physical, "code": Value::from(code), "display": Value::from(display)}]}),
         );
         if let Some(outer) = inner {
-            body.insert("partOf", draft::reference(outer));
+            body.add("partOf", draft::reference(outer));
         }
-        let (handle, differ) = engine.drafts.share("Location", &chain, body);
+        let name = engine::name(&engine.facility, "Location", |out| out.push_str(&chain));
+        let (handle, differ) = engine.drafts.share("Location", name, body);
         if differ.contains(&"description") {
             *used &= !bit(9);
             engine.refuse_part(9, Reason::AlreadySet);
@@ -86,11 +89,14 @@ pub(crate) fn reference(
         && let Some(description) = description
     {
         *used |= bit(9);
-        let key = format!("/description:{description}");
-        let mut body = Map::new();
-        body.insert("description", Value::from(description));
-        body.insert("mode", json!("instance"));
-        inner = Some(engine.drafts.share("Location", &key, body).0);
+        let key = |out: &mut String| {
+            ["/description:", &description].into_iter().for_each(|part| out.push_str(part))
+        };
+        let name = engine::name(&engine.facility, "Location", key);
+        let mut body = Map::with_capacity(6);
+        body.add("description", Value::from(description));
+        body.add("mode", json!("instance"));
+        inner = Some(engine.drafts.share("Location", name, body).0);
     }
     inner.map(draft::reference)
 }

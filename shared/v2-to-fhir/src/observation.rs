@@ -200,10 +200,10 @@ fn typed(
 }
 
 fn quantity(comparator: Option<&'static str>, number: Value, unit: &Map) -> Value {
-    let mut quantity = Map::new();
-    quantity.insert("value", number);
+    let mut quantity = Map::with_capacity(5);
+    quantity.add("value", number);
     if let Some(comparator) = comparator {
-        quantity.insert("comparator", Value::from(comparator));
+        quantity.add("comparator", Value::from(comparator));
     }
     quantity.extend(unit.clone());
     Value::Object(quantity)

@@ -68,6 +68,12 @@ impl Primitive {
     }
 }
 
+/// `text` without white space at its ends, which few values have.
+pub(crate) fn trim(text: &str) -> &str {
+    let plain = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_graphic);
+    if plain(text.as_bytes().first()) && plain(text.as_bytes().last()) { text } else { text.trim() }
+}
+
 /// Bytes of the longest FHIR `string` (FHIR 4.0.1, section 2.24.0.1).
 const MAX_BYTES: usize = 1024 * 1024;
 

@@ -1,8 +1,9 @@
 //! The maps of `maps/`, read once: names become positions, so that nothing is looked up by name while a message is
 //! converted.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 use crate::code_system;
 use crate::condition::Condition;
@@ -28,7 +29,7 @@ pub(crate) struct MapId(usize);
 pub(crate) struct CodeMap {
     /// URI of the HL7 table of the source codes.
     pub(crate) table: Option<&'static str>,
-    pub(crate) rows: HashMap<&'static str, Concept>,
+    pub(crate) rows: FxHashMap<&'static str, Concept>,
 }
 
 /// Which of [`Tables::codes`].
@@ -53,7 +54,7 @@ pub(crate) struct MessageMap {
     /// Slots that `MessageHeader.focus` names, the first that are filled.
     pub(crate) focus: Vec<&'static str>,
     /// Rows by segment name.
-    pub(crate) rows: HashMap<Name, Vec<Placement>>,
+    pub(crate) rows: FxHashMap<Name, Vec<Placement>>,
 }
 
 /// A row of a message map: which resource a segment makes or extends, and what that resource refers to.
@@ -90,8 +91,8 @@ pub(crate) struct Relation {
 /// Positions of maps by name, while the maps are read.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    maps: HashMap<&'static str, MapId>,
-    codes: HashMap<&'static str, CodesId>,
+    maps: FxHashMap<&'static str, MapId>,
+    codes: FxHashMap<&'static str, CodesId>,
 }
 
 impl Names {
@@ -249,7 +250,7 @@ impl Tables {
     }
 
     fn read_messages(&mut self, text: &'static str) {
-        let mut blocks: HashMap<&str, Vec<(Name, Placement)>> = HashMap::new();
+        let mut blocks: FxHashMap<&str, Vec<(Name, Placement)>> = FxHashMap::default();
         let mut block = "";
         for (number, line) in lines(text) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));

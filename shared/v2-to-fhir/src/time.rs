@@ -7,6 +7,7 @@ use compact_str::format_compact;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
+use crate::primitive::trim;
 use crate::value::{Map, Text, Value};
 
 /// Where offsets come from when a time has none of its own.
@@ -39,11 +40,11 @@ struct Time {
 }
 
 fn digits(text: &str, from: usize, to: usize) -> Option<i16> {
-    let part = text.get(from..to)?;
-    if !part.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    part.parse().ok()
+    let digits = text.as_bytes().get(from..to)?;
+    // Never more than the four of a year.
+    digits
+        .iter()
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0')))
 }
 
 /// Minutes east of UTC. FHIR takes offsets up to 14:00.
@@ -79,21 +80,41 @@ fn clock(text: &str) -> Option<(i8, i8, i8, String)> {
     (hour < 24 && minute < 60 && second < 60).then(|| (hour, minute, second, fraction.to_owned()))
 }
 
-/// Two digits; `number` is below 100.
-fn two(number: i32, out: &mut Text) {
-    let digit = |number: i32| u8::try_from(number % 10).map_or(b'0', |digit| b'0' + digit);
-    let digits = [digit(number / 10), digit(number)];
-    out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+/// A date and time being written; 40 characters are more than any has.
+struct Writer {
+    bytes: [u8; 40],
+    length: usize,
+}
+
+impl Writer {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    /// Two digits; `number` is below 100.
+    fn two(&mut self, number: i32) {
+        let digit = |number: i32| u8::try_from(number % 10).map_or(b'0', |digit| b'0' + digit);
+        self.push(digit(number / 10));
+        self.push(digit(number));
+    }
+
+    fn text(&self) -> Text {
+        let written = self.bytes.get(..self.length).unwrap_or_default();
+        Text::new(std::str::from_utf8(written).unwrap_or_default())
+    }
 }
 
 impl Stamp {
     /// Reads a DT or DTM; `None` when it is not a date of the calendar.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = trim(text);
         if !text.is_ascii() || text.len() > 40 {
             return None;
         }
-        let (local, zone) = match text.find(['+', '-']) {
+        let (local, zone) = match text.bytes().position(|byte| matches!(byte, b'+' | b'-')) {
             Some(at) => (&text[..at], Some(offset(&text[at..])?)),
             None => (text, None),
         };
@@ -129,13 +150,17 @@ impl Stamp {
 
     /// FHIR `date`.
     pub(crate) fn date(&self) -> Text {
-        let mut out = Text::default();
+        self.written_date().text()
+    }
+
+    fn written_date(&self) -> Writer {
+        let mut out = Writer { bytes: [0; 40], length: 0 };
         // Years are of four digits, the first of which may be zeros.
-        two(i32::from(self.date.year()) / 100, &mut out);
-        two(i32::from(self.date.year()) % 100, &mut out);
+        out.two(i32::from(self.date.year()) / 100);
+        out.two(i32::from(self.date.year()) % 100);
         for part in [self.date.month(), self.date.day()].iter().take(usize::from(self.precision) - 1) {
-            out.push('-');
-            two(i32::from(*part), &mut out);
+            out.push(b'-');
+            out.two(i32::from(*part));
         }
         out
     }
@@ -159,20 +184,20 @@ impl Stamp {
                 .and_then(|local| zones.zone.to_zoned(local))
                 .map_or(0, |zoned| zoned.offset().seconds() / 60)
         });
-        let mut out = self.date();
-        for (mark, part) in [('T', time.hour), (':', time.minute), (':', time.second)] {
+        let mut out = self.written_date();
+        for (mark, part) in [(b'T', time.hour), (b':', time.minute), (b':', time.second)] {
             out.push(mark);
-            two(i32::from(part), &mut out);
+            out.two(i32::from(part));
         }
         if !time.fraction.is_empty() {
-            out.push('.');
-            out.push_str(&time.fraction);
+            out.push(b'.');
+            time.fraction.bytes().for_each(|digit| out.push(digit));
         }
-        out.push(if minutes < 0 { '-' } else { '+' });
-        two(minutes.abs() / 60, &mut out);
-        out.push(':');
-        two(minutes.abs() % 60, &mut out);
-        out
+        out.push(if minutes < 0 { b'-' } else { b'+' });
+        out.two(minutes.abs() / 60);
+        out.push(b':');
+        out.two(minutes.abs() % 60);
+        out.text()
     }
 
     /// FHIR `instant`: only when a time was sent.
@@ -208,7 +233,7 @@ impl Stamp {
 
 /// FHIR `time` from a TM; an offset has no place in it and is dropped.
 pub(crate) fn time_of_day(text: &str) -> Option<Text> {
-    let text = text.trim();
+    let text = trim(text);
     if !text.is_ascii() {
         return None;
     }

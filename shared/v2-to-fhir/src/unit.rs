@@ -1,5 +1,11 @@
 //! Units as laboratories write them, to UCUM (ucum.org, case-sensitive codes).
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
+
+use crate::value::Text;
+
 /// Written form and UCUM code. Compared without case after the exact forms have been tried.
 const UNITS: &[(&str, &str)] = &[
     ("%", "%"),
@@ -143,9 +149,18 @@ const UNITS: &[(&str, &str)] = &[
 
 /// The UCUM code for a unit as written.
 pub(crate) fn ucum(unit: &str) -> Option<&'static str> {
+    /// Codes as they are, and written forms in lower case; of two equal ones the first counts.
+    static KNOWN: LazyLock<[FxHashMap<&str, &str>; 2]> = LazyLock::new(|| {
+        let mut known = [FxHashMap::default(), FxHashMap::default()];
+        for (written, code) in UNITS {
+            known[0].entry(*code).or_insert(*code);
+            known[1].entry(*written).or_insert(*code);
+        }
+        known
+    });
     let unit = unit.trim();
-    let exact = UNITS.iter().find(|(_, code)| *code == unit);
-    exact.or_else(|| UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))).map(|(_, code)| *code)
+    let [codes, forms] = &*KNOWN;
+    codes.get(unit).or_else(|| forms.get(&*Text::from(unit).to_ascii_lowercase())).copied()
 }
 
 /// Units of UCUM that take a metric prefix, and those that do not.

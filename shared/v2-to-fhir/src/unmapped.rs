@@ -2,6 +2,7 @@
 //!
 //! A resource marks the values it took; a value of the message that no resource of the bundle has marked is listed.
 
+use hl7v2::Field;
 use serde::{Deserialize, Serialize};
 
 use crate::draft::Handle;
@@ -134,49 +135,76 @@ impl Mark {
 /// Walks the message and lists what is not marked.
 pub(crate) struct Listing<'e, 'm> {
     engine: &'e Engine<'m>,
-    /// By place.
-    marks: Vec<Mark>,
+    /// Number of the first mark of each field, and for each mark that of the next one of its field. There are as many
+    /// marks as values, so sorting them would take longer than all else here.
+    first: Vec<Option<usize>>,
+    next: Vec<Option<usize>>,
     /// By place; the first reason for a place comes first.
     refused: Vec<(At, Reason)>,
+    /// Marks of the field that is looked at.
+    here: Vec<&'e Mark>,
     out: Vec<Unmapped>,
 }
 
 impl<'e, 'm> Listing<'e, 'm> {
     /// A listing of what resources of the bundle, which is what `kept` says, have not marked.
     pub(crate) fn new(engine: &'e Engine<'m>, kept: impl Fn(Handle) -> bool) -> Self {
-        let (mut marks, dropped): (Vec<_>, Vec<_>) =
-            engine.marks.iter().copied().partition(|mark| kept(mark.draft));
-        marks.sort_unstable_by_key(|mark| (mark.at.segment, mark.at.field, mark.at.repetition));
+        let (mut first, mut next) = (vec![None; engine.places()], vec![None; engine.marks.len()]);
+        let mut dropped = Vec::new();
+        for (n, mark) in engine.marks.iter().enumerate().rev() {
+            if !kept(mark.draft) {
+                dropped.push((mark.at, Reason::IncompleteResource));
+                continue;
+            }
+            let first = engine.place(mark.at.segment, mark.at.field).and_then(|place| first.get_mut(place));
+            if let Some(first) = first.filter(|_| mark.parts != 0)
+                && let Some(next) = next.get_mut(n)
+            {
+                *next = first.replace(n);
+            }
+        }
         let mut refused = engine.refused.clone();
-        refused.extend(dropped.into_iter().map(|mark| (mark.at, Reason::IncompleteResource)));
+        refused.extend(dropped.into_iter().rev());
         refused.sort_by_key(|(at, _)| (at.segment, at.field, at.repetition));
-        Self { engine, marks, refused, out: Vec::new() }
+        Self { engine, first, next, refused, here: Vec::new(), out: Vec::new() }
     }
 
     /// `unexpected` says of each segment whether the message map has no place for it.
     pub(crate) fn list(mut self, unexpected: &[bool]) -> Vec<Unmapped> {
-        let (mut mark, mut refusal) = (0, 0);
-        for index in 0..self.engine.segments.len() {
+        let engine = self.engine;
+        for index in 0..engine.segments.len() {
             if unexpected.get(index) == Some(&true) {
                 self.push(index, String::new(), Reason::SegmentNotExpected);
                 continue;
             }
             // MSH-1 and MSH-2 are delimiters.
-            let first = if index == 0 { 3 } else { 1 };
-            for field in first..=self.engine.fields(index).len() {
-                let here = (index, field);
-                let before = |at: &At| (at.segment, at.field) < here;
-                let of = |at: &At| (at.segment, at.field) == here;
-                mark += self.marks.iter().skip(mark).take_while(|mark| before(&mark.at)).count();
-                refusal += self.refused.iter().skip(refusal).take_while(|(at, _)| before(at)).count();
-                let marks = self.marks.iter().skip(mark).take_while(|mark| of(&mark.at)).count();
-                let refusals = self.refused.iter().skip(refusal).take_while(|(at, _)| of(at)).count();
-                self.field(index, field, (mark, mark + marks), (refusal, refusal + refusals));
-                mark += marks;
-                refusal += refusals;
+            let delimiters = if index == 0 { 2 } else { 0 };
+            for (n, field) in engine.fields(index).iter().enumerate().skip(delimiters) {
+                let n = n + 1;
+                if field.is_empty() {
+                    continue;
+                }
+                let alone = At { segment: index, field: n, repetition: 1, component: 1, subcomponent: 1 };
+                if engine.undivided(field.raw()) && self.marks(index, n).any(|mark| mark.takes(&alone)) {
+                    continue;
+                }
+                let mut here = std::mem::take(&mut self.here);
+                here.extend(self.marks(index, n));
+                here.sort_by_key(|mark| mark.at.repetition);
+                self.field(index, n, *field, &here);
+                here.clear();
+                self.here = here;
             }
         }
         self.out
+    }
+
+    /// The marks of a field.
+    fn marks(&self, segment: usize, field: usize) -> impl Iterator<Item = &'e Mark> {
+        let (engine, next) = (self.engine, &self.next);
+        let first = engine.place(segment, field).and_then(|place| *self.first.get(place)?);
+        let numbers = std::iter::successors(first, move |n| *next.get(*n)?);
+        numbers.filter_map(move |n| engine.marks.get(n))
     }
 
     fn push(&mut self, index: usize, place: String, reason: Reason) {
@@ -186,19 +214,19 @@ impl<'e, 'm> Listing<'e, 'm> {
         self.out.push(Unmapped { segment: name.to_owned(), occurrence, path, reason });
     }
 
-    /// Lists what of one field is not among its marks; both are ranges of what was sorted.
-    fn field(&mut self, index: usize, n: usize, marks: (usize, usize), refused: (usize, usize)) {
-        let Some(&field) = self.engine.fields(index).get(n - 1) else { return };
-        if field.is_empty() || !(field.is_null() || self.engine.valued(field.raw())) {
+    /// Lists what of one field is not among its marks, which are sorted by repetition.
+    fn field(&mut self, index: usize, n: usize, field: Field<'_>, marks: &[&Mark]) {
+        if !(field.is_null() || self.engine.valued(field.raw())) {
             return;
         }
-        let marks = self.marks.get(marks.0..marks.1).unwrap_or_default();
         // Marks of all repetitions come first.
         let (of_field, mut marks) = marks.split_at(marks.partition_point(|mark| mark.at.repetition == 0));
         if of_field.iter().any(|mark| mark.parts == u64::MAX) {
             return;
         }
-        let mut refused = self.refused.get(refused.0..refused.1).unwrap_or_default();
+        let begin = self.refused.partition_point(|(at, _)| (at.segment, at.field) < (index, n));
+        let end = self.refused.partition_point(|(at, _)| (at.segment, at.field) <= (index, n));
+        let mut refused = self.refused.get(begin..end).unwrap_or_default();
         let valued = |raw: &[u8]| raw == b"\"\"" || self.engine.valued(raw);
         let repeats = field.repetition_count() > 1;
         let mut found: Vec<(String, Reason)> = Vec::new();
@@ -226,13 +254,17 @@ impl<'e, 'm> Listing<'e, 'm> {
                 all = false;
                 continue;
             }
+            // Most rows take components by their number; what lies deeper is looked for mark by mark.
+            let by_component = here.iter().filter(|mark| mark.at.component == 0);
+            let components = by_component.fold(0, |all, mark| all | mark.parts);
             let (mut parts, mut none) = (Vec::new(), true);
             for (c, component) in repetition.components().enumerate().filter(|(_, c)| valued(c.raw())) {
                 let at = At { component: c + 1, ..at };
                 let (mut missed, mut taken) = (Vec::new(), false);
                 for (s, part) in component.subcomponents().enumerate().filter(|(_, s)| valued(s.raw())) {
                     let at = At { subcomponent: s + 1, ..at };
-                    if here.iter().any(|mark| mark.takes(&at)) {
+                    let whole = at.subcomponent == 1 && components & bit(at.component) != 0;
+                    if whole || here.iter().any(|mark| mark.takes(&at)) {
                         taken = true;
                     } else {
                         missed.push((at.subcomponent, reason(&at, part.is_null())));

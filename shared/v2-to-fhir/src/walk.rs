@@ -1,5 +1,7 @@
 //! A message walked from top to bottom: which resource each segment makes, extends and refers to.
 
+use compact_str::ToCompactString as _;
+
 use crate::draft::{self, Handle};
 use crate::element::{self, Path, Placed};
 use crate::engine::{self, Engine};
@@ -8,7 +10,7 @@ use crate::primitive;
 use crate::results::{self, Made};
 use crate::table::{MessageMap, Placement, Relation};
 use crate::unmapped::{At, Mark};
-use crate::value::{Map, Value};
+use crate::value::{Map, Text, Value};
 
 /// Resources that belong to one order; the next order has its own.
 const ORDER_SLOTS: [&str; 13] = [
@@ -195,7 +197,7 @@ fn place(
     let begun = held.is_none();
     let handle = held.unwrap_or_else(|| {
         let occurrence = engine.occurrences.get(index).copied().unwrap_or_default();
-        engine.drafts.begin(row.resource, format!("{}/{occurrence}", segment.name()))
+        engine.drafts.begin(row.resource, origin(&segment, occurrence))
     });
     let mut body = std::mem::take(engine.drafts.body(handle)?);
     engine.current = handle;
@@ -210,7 +212,7 @@ fn place(
     }
     draft.body = body;
     if row.adopts {
-        draft.origin = format!("{}/{}", segment.name(), index);
+        draft.origin = origin(&segment, index);
     }
     for relation in &row.relations {
         relate(engine, handle, begun, relation, followed, waiting);
@@ -224,6 +226,14 @@ fn place(
         }
     }
     Some(handle)
+}
+
+/// `OBX/3`
+fn origin(segment: &hl7v2::Segment<'_>, number: usize) -> Text {
+    let mut origin = Text::new(segment.name());
+    origin.push('/');
+    origin.push_str(&number.to_compact_string());
+    origin
 }
 
 /// An OBX of prose that continues the one before it: same test, same status. Its text joins that observation's.
@@ -344,7 +354,7 @@ fn care_team(engine: &mut Engine<'_>, participant: Handle, patient: Handle) {
     let team = match engine.slots.get("CareTeam") {
         Some(team) => team,
         None => {
-            let team = engine.drafts.begin("CareTeam", "PID/team".to_owned());
+            let team = engine.drafts.begin("CareTeam", Text::const_new("PID/team"));
             engine.slots.insert("CareTeam", team);
             team
         }

@@ -46,7 +46,7 @@ pub(super) fn contact_point(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mu
         None if value.bytes().filter(u8::is_ascii_digit).count() >= 3 => "phone",
         None => "other",
     };
-    let mut point = Map::new();
+    let mut point = Map::with_capacity(6);
     let parts = [
         ("http://hl7.org/fhir/StructureDefinition/contactpoint-country", &country),
         ("http://hl7.org/fhir/StructureDefinition/contactpoint-area", &area),
@@ -59,17 +59,17 @@ pub(super) fn contact_point(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mu
         .filter_map(|(url, part)| part.as_ref().map(|part| json!({"url": url, "valueString": part})))
         .collect();
     if !parts.is_empty() {
-        point.insert("extension", Value::Array(parts));
+        point.add("extension", Value::Array(parts));
     }
-    point.insert("system", Value::from(system));
-    point.insert("value", Value::from(value));
+    point.add("system", Value::from(system));
+    point.add("value", Value::from(value));
     let mobile = (kind.as_deref() == Some("CP")).then_some("mobile");
     let usage = mobile.or_else(|| text(2).and_then(|u| code("TelecommunicationUseCode", &u)));
     if let Some(usage) = usage {
-        point.insert("use", Value::from(usage));
+        point.add("use", Value::from(usage));
     }
     if let Some(rank) = number::integer(&scope.child(18).text(), 1) {
-        point.insert("rank", rank);
+        point.add("rank", rank);
         *used |= bit(18);
     }
     let mut period: Map = [(13, "start"), (14, "end")]
@@ -82,7 +82,7 @@ pub(super) fn contact_point(engine: &mut Engine<'_>, scope: Scope<'_>, used: &mu
         .collect();
     time::order(&mut period);
     if !period.is_empty() {
-        point.insert("period", Value::Object(period));
+        point.add("period", Value::Object(period));
     }
     let held = point.get("value").and_then(Value::as_str).unwrap_or_default();
     // XTN.1 and XTN.12 may be the same number written as one.
