@@ -203,3 +203,22 @@ fn is_query(query: &str) -> bool {
 fn type_name(stated: &str) -> &str {
     stated.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(stated)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_parameters_have_a_name_and_a_value() {
+        assert!(
+            ["identifier=a|1", "name:exact=x&_id=1", "subject:Patient.name=x"]
+                .iter()
+                .all(|text| is_query(text))
+        );
+        assert!(
+            ["", "identifier", "identifier=", "identifier=1&", "identifier=1&?=="]
+                .iter()
+                .all(|text| !is_query(text))
+        );
+    }
+}
