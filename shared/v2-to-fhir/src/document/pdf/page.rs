@@ -18,6 +18,8 @@ const STATES: usize = 64;
 const DEPTH: usize = 8;
 /// Fonts that are kept for the next page.
 const FONTS: usize = 256;
+/// What it costs to read one, beside what it is written in: its table of codes.
+const FONT: usize = 1 << 12;
 
 /// A transformation: x' = a x + c y + e, y' = b x + d y + f.
 #[derive(Debug, Clone, Copy)]
@@ -175,6 +177,8 @@ impl<'f, 'd> Reader<'f, 'd> {
         {
             return Some(known.clone());
         }
+        // A font that is not kept is read each time it is named.
+        budget.work(FONT)?;
         let dictionary = self.file.resolve(font, budget)?;
         let Object::Dictionary(dictionary) = &*dictionary else { return None };
         let read = Rc::new(Font::read(self.file, dictionary, budget));
