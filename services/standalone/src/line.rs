@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use inference::Models;
 use service::{Failure, Process};
 use settings::Duration as Span;
 use tokio_util::sync::CancellationToken;
@@ -86,7 +85,7 @@ impl Line {
                 faults.join(", ")
             )
         })?;
-        let models = Arc::new(Models::load(&config.models.folder)?);
+        let models = Arc::new(config.models.load()?);
         let shared = models.clone();
         spawn(classify::NAME, Box::new(move |process| classify::run_with(config, shared, process)))?;
         let config =

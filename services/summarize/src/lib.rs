@@ -21,7 +21,7 @@ pub const NAME: &str = "summarize";
 /// # Errors
 /// A model that cannot be loaded, and what a wait cannot mend.
 pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
-    let models = Arc::new(Models::load(&config.models.folder)?);
+    let models = Arc::new(config.models.load()?);
     run_with(config, models, process)
 }
 

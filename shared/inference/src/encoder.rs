@@ -41,13 +41,13 @@ const MAX_VOCABULARY: usize = 1_000_000;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Single precision, as published.
-    #[default]
-    F32,
     /// Eight-bit integers: a scale for each output's weights, and for each token's activations as they come. Faster where
     /// the processor has instructions for it, and not quite the same result: `docs/performance-encoder.md` says what it
     /// costs.
+    #[default]
     Int8,
+    /// Single precision, as published.
+    F32,
 }
 
 /// How an encoder runs.
@@ -62,7 +62,7 @@ pub struct EncoderOptions {
 
 impl Default for EncoderOptions {
     fn default() -> Self {
-        Self { threads: 1, precision: Precision::F32 }
+        Self { threads: 1, precision: Precision::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::classify::{self, Classification};
 use crate::critical::CriticalTable;
 use crate::document::Document;
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, EncoderOptions};
 use crate::heads::{Heads, PROBE};
 use crate::summarize::{self, Budget, Summary};
 
@@ -22,12 +22,21 @@ pub struct Models {
 }
 
 impl Models {
-    /// Loads the encoder from a folder (`config.json`, `tokenizer.json`, `model.safetensors`) and the committed heads and table.
+    /// Loads the encoder from a folder (`config.json`, `tokenizer.json`, `model.safetensors`), with the default options,
+    /// and the committed heads and table.
     ///
     /// # Errors
     /// `MODEL-501` to `MODEL-507`; `MODEL-506` when the heads were trained on another encoder.
     pub fn load(folder: &Path) -> Result<Self, Error> {
-        Self::with(Encoder::load(folder)?, Heads::parse(HEADS)?, CriticalTable::committed()?)
+        Self::load_with(folder, EncoderOptions::default())
+    }
+
+    /// Loads the same with an encoder that runs as `options` say.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn load_with(folder: &Path, options: EncoderOptions) -> Result<Self, Error> {
+        Self::with(Encoder::load_with(folder, options)?, Heads::parse(HEADS)?, CriticalTable::committed()?)
     }
 
     /// Puts together parts of one's own: heads trained on another encoder, a hospital's table of critical values.

@@ -17,7 +17,7 @@ use telemetry::{Health, Metrics, Server};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-pub use models::Models;
+pub use models::{Models, Precision};
 
 /// Fast and thread-caching: what the stages do is mostly allocation of small strings.
 #[global_allocator]

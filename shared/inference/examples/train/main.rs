@@ -17,7 +17,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 use wardstream_inference::features::{Reading, pool};
 use wardstream_inference::heads::{Blend, Card, PROBE, Task, softmax, weigh};
-use wardstream_inference::{DocumentType, Encoder, Specialty, Urgency};
+use wardstream_inference::{DocumentType, Encoder, EncoderOptions, Precision, Specialty, Urgency};
 
 const SCENARIOS: &str = include_str!("../../training/scenarios.psv");
 const VIGNETTES: &str = include_str!("../../training/vignettes.psv");
@@ -359,7 +359,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let models =
         std::env::var_os("WARDSTREAM_MODELS").map_or_else(|| root.join("../../.cache/models"), PathBuf::from);
-    let encoder = Encoder::load(&models.join("all-MiniLM-L6-v2"))?;
+    let options = EncoderOptions { precision: Precision::F32, ..EncoderOptions::default() };
+    let encoder = Encoder::load_with(&models.join("all-MiniLM-L6-v2"), options)?;
     let mut examples = render::scenarios(SCENARIOS)?;
     examples.extend(render::vignettes(VIGNETTES, "vignettes")?);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -439,8 +439,12 @@ mod tests {
     fn what_cannot_be_embedded_is_an_error() {
         let config = config(2, 8, 16, HiddenAct::Gelu);
         let processor = Processor::best();
-        let Ok(bert) = Bert::load(processor, EncoderOptions::default(), &variables(&config, "", 1), &config)
-        else {
+        let Ok(bert) = Bert::load(
+            processor,
+            EncoderOptions { threads: 1, precision: Precision::F32 },
+            &variables(&config, "", 1),
+            &config,
+        ) else {
             panic!("the weights load")
         };
         let mut scratch = Scratch::default();
