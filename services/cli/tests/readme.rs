@@ -44,20 +44,37 @@ fn examples_print_what_the_readme_shows() {
 
 #[test]
 fn links_lead_somewhere() {
-    for page in [
-        "README.md",
-        "docs/architecture.md",
-        "docs/operations.md",
-        "docs/reliability.md",
-        "docs/adr/README.md",
-        "docs/errors/README.md",
-    ] {
-        let path = workspace().join(page);
+    let mut pages = vec![workspace().join("README.md")];
+    for folder in ["docs", "docs/adr", "docs/errors"] {
+        let entries = fs::read_dir(workspace().join(folder)).unwrap();
+        pages.extend(
+            entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension() == Some("md".as_ref())),
+        );
+    }
+    for path in pages {
+        let page = path.display();
         let text = fs::read_to_string(&path).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         let images = text.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next());
         for link in links.chain(images).filter(|link| !link.contains("://")) {
-            assert!(path.parent().unwrap().join(link).exists(), "{page}: {link}");
+            let (file, heading) = link.split_once('#').map_or((link, None), |(file, at)| (file, Some(at)));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{page}: {link}");
+            if let Some(heading) = heading {
+                assert!(headings(&target).iter().any(|there| there == heading), "{page}: {link}");
+            }
         }
     }
+}
+
+/// The headings of a page as links name them.
+fn headings(page: &Path) -> Vec<String> {
+    let text = fs::read_to_string(page).unwrap_or_default();
+    let titles = text.lines().filter(|line| line.starts_with('#'));
+    let name = |title: &str| {
+        let title = title.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    titles.map(name).collect()
 }
