@@ -113,7 +113,7 @@ pub struct Tuning {
     pub workers: usize,
     /// Most records that are read and not committed; above it the partitions are paused.
     pub max_in_flight: usize,
-    /// Most bytes of records that are read and not committed.
+    /// Most bytes of records that are read and not committed, and of what was made of them.
     pub max_in_flight_bytes: ByteSize,
     /// Finished records that are a transaction at once, without waiting for more.
     pub batch_records: usize,

@@ -169,7 +169,10 @@ impl Machine {
         }
         let Some(state) = &mut entry.state else { return };
         match done {
-            Some(done) => state.progress.complete(offset, done),
+            Some(done) => {
+                let bytes = done.size();
+                state.progress.complete(offset, done, bytes);
+            }
             None => state.waits = state.caution.waived().is_some(),
         }
     }
@@ -402,7 +405,7 @@ impl Partition {
                     waited_for: None,
                 });
             } else {
-                state.progress.complete(record.offset, Done::duplicate());
+                state.progress.complete(record.offset, Done::duplicate(), 0);
             }
         }
     }

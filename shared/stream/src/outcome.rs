@@ -37,6 +37,11 @@ impl Done {
         }
     }
 
+    /// Bytes of the outputs.
+    pub(crate) fn size(&self) -> usize {
+        self.outputs.iter().map(Outgoing::size).sum()
+    }
+
     /// The outputs with their lineage.
     pub(crate) fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
         let stamp = self.stamp.iter();

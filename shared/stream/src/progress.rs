@@ -52,11 +52,14 @@ impl<R> Progress<R> {
         new
     }
 
-    /// Notes a result. One for an offset that is not here (any more) is inert.
-    pub(crate) fn complete(&mut self, offset: i64, result: R) {
+    /// Notes a result, which takes `bytes` beside the record's own. One for an offset that is not here (any more) is
+    /// inert.
+    pub(crate) fn complete(&mut self, offset: i64, result: R, bytes: usize) {
         if let Ok(at) = self.slots.binary_search_by_key(&offset, |slot| slot.offset)
             && self.slots[at].result.replace(result).is_none()
         {
+            self.slots[at].bytes += bytes;
+            self.bytes += bytes;
             self.finished += 1;
             if at == self.ready {
                 self.ready += self.slots.iter().skip(at).take_while(|slot| slot.result.is_some()).count();
@@ -69,7 +72,7 @@ impl<R> Progress<R> {
         self.slots.len()
     }
 
-    /// Bytes of those records.
+    /// Bytes of those records and of their results.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -143,16 +146,16 @@ mod tests {
         for offset in [3, 4, 6] {
             assert!(progress.admit(offset, 10, lineage(offset)));
         }
-        progress.complete(4, "four");
+        progress.complete(4, "four", 0);
         assert!(progress.end_of_prefix().is_none());
-        progress.complete(3, "three");
+        progress.complete(3, "three", 5);
         assert_eq!(progress.end_of_prefix().unwrap().0, 5);
         assert_eq!(progress.prefix().collect::<Vec<_>>(), [&"three", &"four"]);
-        assert_eq!((progress.len(), progress.pending(), progress.bytes()), (3, 1, 30));
+        assert_eq!((progress.len(), progress.pending(), progress.bytes()), (3, 1, 35));
         assert_eq!(progress.committed(5), ["three", "four"]);
         assert_eq!((progress.len(), progress.pending(), progress.ready(), progress.bytes()), (1, 1, 0, 10));
-        progress.complete(6, "six");
-        progress.complete(3, "late and inert");
+        progress.complete(6, "six", 0);
+        progress.complete(3, "late and inert", 7);
         assert_eq!((progress.ready(), progress.first_offset()), (1, Some(6)));
     }
 
@@ -162,7 +165,7 @@ mod tests {
         progress.admit(0, 1, lineage(0));
         progress.admit(1, 1, lineage(1));
         assert!(!progress.admit(2, 1, lineage(1)), "a duplicate");
-        progress.complete(0, ());
+        progress.complete(0, (), 0);
         assert_eq!(progress.end_of_prefix().unwrap().1.to_metadata(0, 4096), "g1 a:0=0.0@1");
         assert_eq!(progress.guard(), &Guard::default());
     }
@@ -188,7 +191,7 @@ mod tests {
                 }
             };
             for (step, offset) in order.into_iter().enumerate() {
-                progress.complete(offset, offset);
+                progress.complete(offset, offset, 3);
                 if commits.contains(&step) {
                     take(&mut progress);
                 }
