@@ -22,7 +22,6 @@ use bert::{Bert, Processor, Scratch};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::Config;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokenizers::{Tokenizer, TruncationParams};
 
@@ -38,8 +37,7 @@ const MAX_LAYERS: usize = 48;
 const MAX_VOCABULARY: usize = 1_000_000;
 
 /// The numbers that an encoder multiplies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Eight-bit integers: a scale for each output's weights, and for each token's activations as they come. Faster where
     /// the processor has instructions for it, and not quite the same result: `docs/performance-encoder.md` says what it

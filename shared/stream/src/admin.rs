@@ -12,9 +12,9 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 
-use crate::client::KAFKA;
+use crate::reader::down;
 use crate::{Config, Error, Unavailable, ffi};
 
 const CALL: Duration = Duration::from_secs(30);
@@ -283,7 +283,6 @@ impl Topics {
 /// # Errors
 /// [`Unavailable`] when no broker answers.
 pub fn brokers(config: &Config) -> Result<BTreeSet<i32>, Unavailable> {
-    let down = |error: KafkaError| Unavailable { dependency: KAFKA, detail: error.to_string() };
     let client: BaseConsumer = config.overlay(config.client("brokers")).create().map_err(down)?;
     let metadata = client.fetch_metadata(None, CALL).map_err(down)?;
     Ok(metadata.brokers().iter().map(|broker| broker.id()).collect())
@@ -297,7 +296,6 @@ pub type Watermarks = BTreeMap<(String, i32), (i64, i64)>;
 /// # Errors
 /// [`Unavailable`] when the broker does not answer.
 pub fn watermarks(config: &Config) -> Result<Watermarks, Unavailable> {
-    let down = |error: KafkaError| Unavailable { dependency: KAFKA, detail: error.to_string() };
     let consumer: BaseConsumer = config.overlay(config.client("watermarks")).create().map_err(down)?;
     let metadata = consumer.fetch_metadata(None, CALL).map_err(down)?;
     let mut marks = BTreeMap::new();
