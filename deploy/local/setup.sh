@@ -54,7 +54,7 @@ command -v cargo >/dev/null 2>&1 || {
     exit 1
 }
 
-"$here/models/fetch.sh" "$here/../../.cache/models/all-MiniLM-L6-v2"
+"$here/models/fetch.sh" "$here/../../.cache/models"
 if [[ "$goal" == test ]]; then
     "$here/tools/install.sh"
     "$here/kafka/install.sh"

@@ -1,4 +1,4 @@
-//! A BERT sentence encoder: text in, unit vectors out.
+//! BERT: a sentence encoder (text in, unit vectors out) and a token classifier (text in, labelled spans out).
 //!
 //! candle reads the weights; the forward pass is the project's own, on slices of them. candle's has an activation and a
 //! softmax that go number by number, allocates at each step, and pads texts of different lengths to the longest. Here
@@ -10,19 +10,21 @@
 mod attention;
 mod bert;
 mod dot;
+mod folder;
 mod int8;
 mod matmul;
 mod pointwise;
 mod simd;
+mod token_classifier;
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use bert::{Bert, Processor, Scratch};
-use candle_core::{DType, Device};
-use candle_nn::VarBuilder;
+use bert::{Bert, Scratch};
 use candle_transformers::models::bert::Config;
+use folder::Folder;
 use sha2::{Digest, Sha256};
+pub use token_classifier::{LabelledSpan, TokenClassifier, TokenLogits};
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::Error;
@@ -123,24 +125,14 @@ impl Encoder {
     /// # Errors
     /// `MODEL-501` to `MODEL-504`, see [`Error`].
     pub fn load_with(folder: &Path, options: EncoderOptions) -> Result<Self, Error> {
-        let config = parse_config(&read(&folder.join("config.json"))?)?;
-        let mut tokenizer = Tokenizer::from_bytes(read(&folder.join("tokenizer.json"))?)
-            .map_err(|error| Error::Tokenizer { reason: error.to_string() })?;
-        let max_length = MAX_TOKENS.min(config.max_position_embeddings);
-        // The published file pads everything to 128 tokens; short triage lines would pay for that.
-        tokenizer
-            .with_padding(None)
+        let mut folder = Folder::open(folder)?;
+        let max_length = MAX_TOKENS.min(folder.config.max_position_embeddings);
+        folder
+            .tokenizer
             .with_truncation(Some(TruncationParams { max_length, ..TruncationParams::default() }))
             .map_err(|error| Error::Tokenizer { reason: error.to_string() })?;
-        if tokenizer.get_vocab_size(true) > config.vocab_size {
-            return Err(Error::Tokenizer {
-                reason: "it has more tokens than the encoder's vocab_size".to_owned(),
-            });
-        }
-        let weights = read(&folder.join("model.safetensors"))?;
-        let variables = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
-            .map_err(Error::Weights)?;
-        let model = Bert::load(Processor::best(), options, &variables, &config).map_err(Error::Weights)?;
+        let model = folder.bert(options)?;
+        let Folder { config, tokenizer, .. } = folder;
         Ok(Self { model, tokenizer, dimension: config.hidden_size, workspaces: Mutex::default() })
     }
 

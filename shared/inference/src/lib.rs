@@ -15,12 +15,16 @@ pub mod label;
 pub mod lexicon;
 mod models;
 mod observation;
+mod onnx;
 mod summarize;
 pub mod text;
 
 pub use classify::{Classification, Scored, ScoredSpecialty};
 pub use document::{Code, Codes, Document, MAX_NARRATIVE, MAX_OBSERVATIONS};
-pub use encoder::{Encoder, EncoderOptions, MAX_TOKENS, Precision, cosine, verify_sha256};
+pub use encoder::{
+    Encoder, EncoderOptions, LabelledSpan, MAX_TOKENS, Precision, TokenClassifier, TokenLogits, cosine,
+    verify_sha256,
+};
 pub use error::Error;
 pub use label::{DocumentType, Specialty, Urgency};
 pub use models::Models;
