@@ -1,9 +1,9 @@
-//! What librdkafka can ask a broker and rust-rdkafka has no call for: what this principal may do with topics and
-//! groups, and a change of some settings of a topic that leaves the others as they are.
+//! What librdkafka can tell and rust-rdkafka has no call for: what this principal may do with topics and what state a group
+//! is in; and a change of some settings of a topic that leaves the others as they are.
 //!
 //! Everything that comes back is copied before the answer is freed; no pointer leaves this module.
 
-#![expect(unsafe_code, reason = "rust-rdkafka 0.39 wraps neither of these calls of librdkafka's admin API")]
+#![expect(unsafe_code, reason = "rust-rdkafka 0.39 wraps none of these calls of librdkafka")]
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::NonNull;
@@ -13,10 +13,9 @@ use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-/// What this principal may do with a topic or a group.
+/// What this principal may do with a topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Allowed {
-    pub(crate) describe: bool,
     pub(crate) read: bool,
     pub(crate) write: bool,
 }
@@ -37,8 +36,6 @@ pub(crate) struct GroupState {
     /// `Stable`, `Empty`, `PreparingRebalance` and so on.
     pub(crate) state: String,
     pub(crate) members: usize,
-    /// None when the broker does not say.
-    pub(crate) allowed: Option<Allowed>,
 }
 
 /// Each name with what the broker answered for it.
@@ -91,7 +88,7 @@ unsafe fn topic_state(topic: *const c::rd_kafka_TopicDescription_t) -> TopicStat
     }
 }
 
-/// Describes these groups, with what this principal may do with each. Waits for a coordinator that has just come up.
+/// Describes these groups. Waits for a coordinator that has just come up.
 /// Blocks. Not for a process that is to stay, which it can end: [`crate::group`] says how.
 pub(crate) fn describe_groups<C: ClientContext>(
     client: &Client<C>,
@@ -115,7 +112,8 @@ pub(crate) fn describe_groups<C: ClientContext>(
 /// Between two questions to a coordinator that has just come up.
 const AGAIN: Duration = Duration::from_millis(100);
 
-fn is_passing(code: &RDKafkaErrorCode) -> bool {
+/// Whether a coordinator that has just come up says so, or one that just went.
+pub(crate) fn is_passing(code: &RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(code, Code::CoordinatorLoadInProgress | Code::CoordinatorNotAvailable | Code::NotCoordinator)
 }
@@ -147,15 +145,12 @@ fn ask_for_groups<C: ClientContext>(
 /// # Safety
 /// The description is alive.
 unsafe fn group_state(group: *const c::rd_kafka_ConsumerGroupDescription_t) -> GroupState {
-    let mut operations = 0;
     // SAFETY: what is taken from the description lives as long as it does.
     unsafe {
         let state = c::rd_kafka_ConsumerGroupDescription_state(group);
-        let allowed = c::rd_kafka_ConsumerGroupDescription_authorized_operations(group, &mut operations);
         GroupState {
             state: text(c::rd_kafka_consumer_group_state_name(state)),
             members: c::rd_kafka_ConsumerGroupDescription_member_count(group),
-            allowed: allowed_of(allowed, operations),
         }
     }
 }
@@ -425,7 +420,6 @@ unsafe fn allowed_of(operations: *const c::rd_kafka_AclOperation_t, count: usize
     let holds =
         |wanted| operations.contains(&wanted) || operations.contains(&Operation::RD_KAFKA_ACL_OPERATION_ALL);
     Some(Allowed {
-        describe: holds(Operation::RD_KAFKA_ACL_OPERATION_DESCRIBE),
         read: holds(Operation::RD_KAFKA_ACL_OPERATION_READ),
         write: holds(Operation::RD_KAFKA_ACL_OPERATION_WRITE),
     })

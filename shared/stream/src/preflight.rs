@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use contracts::{STAGES, dead_letter_topic, parked_topic};
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::KAFKA;
-use crate::ffi::{self, Allowed};
-use crate::{Config, Delivery, Error, Observer, Unavailable};
+use crate::reader::{self, down};
+use crate::{Config, Delivery, Error, Observer, Unavailable, ffi};
 
 const CALL: Duration = Duration::from_secs(10);
 /// A coordinator of transactions that was never asked before makes its topic first.
@@ -24,6 +25,8 @@ const INIT: Duration = Duration::from_secs(30);
 /// Between two checks while something is missing.
 const AGAIN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
+/// No topic can have this name: brokers refuse the character.
+const NO_TOPIC: &str = "wardstream/nothing";
 
 /// What a stage needs of Kafka.
 #[derive(Clone, Copy, Debug)]
@@ -174,10 +177,6 @@ enum Problem {
     Unavailable(Unavailable),
 }
 
-fn down(error: KafkaError) -> Unavailable {
-    Unavailable { dependency: KAFKA, detail: error.to_string() }
-}
-
 impl From<KafkaError> for Problem {
     fn from(error: KafkaError) -> Self {
         Self::Unavailable(down(error))
@@ -267,9 +266,7 @@ fn everything(
         faults.extend(topic_faults(&topic, *used, answer, config.partitions)?);
     }
     if !needs.inputs.is_empty() {
-        for (group, answer) in ffi::describe_groups(producer.client(), &[&group], CALL)? {
-            faults.extend(group_faults(&group, answer.map(|state| state.allowed))?);
-        }
+        faults.extend(group_fault(config, &group)?);
     }
     if transactional {
         faults.extend(transaction_faults(&producer, &transactional_id)?);
@@ -323,17 +320,30 @@ fn topic_faults(
     Ok(faults)
 }
 
-fn group_faults(
-    group: &str,
-    answer: Result<Option<Allowed>, RDKafkaErrorCode>,
-) -> Result<Option<Fault>, Problem> {
-    match answer {
-        Ok(Some(allowed)) if !allowed.read => Ok(Some(forbidden(GROUP, "Read", "group", group))),
-        Ok(_) => Ok(None),
-        Err(RDKafkaErrorCode::GroupAuthorizationFailed) => {
-            Ok(Some(forbidden(GROUP, "Describe and Read", "group", group)))
+/// Commits an offset of a topic that cannot exist: a broker looks whether the group is allowed first, then whether the
+/// topic is there, and so changes nothing. `DescribeConsumerGroups` would tell as well, but can end the process
+/// ([`crate::group`]).
+fn group_fault(config: &Config, group: &str) -> Result<Option<Fault>, Problem> {
+    use RDKafkaErrorCode as Code;
+    let consumer = reader::consumer(config, group, "read_committed").map_err(Problem::Client)?;
+    let mut nowhere = TopicPartitionList::new();
+    nowhere.add_partition_offset(NO_TOPIC, 0, Offset::Offset(0))?;
+    let deadline = Instant::now() + CALL;
+    loop {
+        let Err(error) = consumer.commit(&nowhere, CommitMode::Sync) else { return Ok(None) };
+        match error.rdkafka_error_code() {
+            Some(Code::GroupAuthorizationFailed) => {
+                return Ok(Some(forbidden(GROUP, "Read", "group", group)));
+            }
+            Some(
+                Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::TopicAuthorizationFailed
+                | Code::InvalidTopic,
+            ) => return Ok(None),
+            Some(code) if ffi::is_passing(&code) && Instant::now() < deadline => std::thread::sleep(LOOK),
+            _ => return Err(error.into()),
         }
-        Err(code) => Err(KafkaError::AdminOp(code).into()),
     }
 }
 
