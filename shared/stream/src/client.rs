@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use crate::Observer;
+use crate::{Observer, ffi};
 
 /// Name of the broker among a service's dependencies.
 pub(crate) const KAFKA: &str = "kafka";
@@ -40,12 +40,19 @@ pub(crate) struct GroupContext<A> {
     /// Whether the group gave this member its share, which may be no partition at all. Until then a broker that
     /// answers does not make the stage ready: what is published meanwhile waits for a group to form.
     joined: AtomicBool,
+    /// As which member it was given what it holds.
+    member: Mutex<String>,
 }
 
 impl<A> GroupContext<A> {
     pub(crate) fn new(state: A, observer: Observer) -> Self {
         observer.waiting(KAFKA, "joining the consumer group");
-        Self { state: Mutex::new(state), observer, joined: AtomicBool::new(false) }
+        let (state, member) = (Mutex::new(state), Mutex::default());
+        Self { state, observer, joined: AtomicBool::new(false), member }
+    }
+
+    fn member(&self) -> MutexGuard<'_, String> {
+        self.member.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, A> {
@@ -54,6 +61,40 @@ impl<A> GroupContext<A> {
 }
 
 impl<A: Assignments> GroupContext<A> {
+    /// Whether the consumer is still the member that was given what it holds. Ask after everything that was taken from
+    /// it, or it can change in between.
+    pub(crate) fn is_same_member(&self, consumer: &BaseConsumer<Self>) -> bool {
+        ffi::member_id(consumer.client()) == *self.member()
+    }
+
+    /// A new member begins with nothing, and others may have had the partitions since. librdkafka 2.12 lets a static
+    /// member that the coordinator forgot while it was joining keep them, without a word: it would go on where it was,
+    /// and write what others wrote meanwhile once more. So they count as lost, and are read again from the committed
+    /// offset.
+    fn begin_anew(&self, consumer: &BaseConsumer<Self>) {
+        let now = ffi::member_id(consumer.client());
+        if now == *self.member() {
+            return;
+        }
+        let mut kept = TopicPartitionList::new();
+        for element in consumer.assignment().iter().flat_map(|held| held.elements()) {
+            // Without an offset, so that the committed one counts.
+            kept.add_partition(element.topic(), element.partition());
+        }
+        if kept.count() > 0 {
+            let anew = consumer.incremental_unassign(&kept).and_then(|()| consumer.incremental_assign(&kept));
+            if let Err(error) = anew {
+                // Nothing can be committed as this member then, which ends the process in time.
+                tracing::error!(target: "kafka", %error, "partitions cannot be read anew");
+                return;
+            }
+            let mut state = self.state();
+            state.lost(&kept);
+            state.assigned(&kept);
+        }
+        *self.member() = now;
+    }
+
     /// Notes that the broker answered.
     pub(crate) fn reachable(&self) {
         if self.joined.load(Ordering::Relaxed) && self.state().is_settled() {
@@ -107,6 +148,7 @@ impl<A: Assignments> ConsumerContext for GroupContext<A> {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 self.joined.store(true, Ordering::Relaxed);
+                self.begin_anew(consumer);
                 self.state().assigned(partitions);
                 self.reachable();
             }
@@ -123,8 +165,11 @@ impl<A: Assignments> ConsumerContext for GroupContext<A> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use rdkafka::ClientConfig;
     use rdkafka::statistics::Broker;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Code};
     use telemetry::{Health, Metrics};
 
     use super::*;
@@ -159,5 +204,52 @@ mod tests {
         assert!(!health.report().ready);
         context.stats(up);
         assert!(health.report().ready);
+    }
+
+    /// What it was told: how many partitions were assigned, or lost (below zero).
+    #[derive(Default)]
+    struct Told(Vec<i64>);
+
+    impl Assignments for Told {
+        fn assigned(&mut self, partitions: &TopicPartitionList) {
+            self.0.push(partitions.count() as i64);
+        }
+        fn revoked(&mut self, _: &BaseConsumer<GroupContext<Self>>, _: &TopicPartitionList) {}
+        fn lost(&mut self, partitions: &TopicPartitionList) {
+            self.0.push(-(partitions.count() as i64));
+        }
+    }
+
+    /// librdkafka's own broker in this process, which can be told to forget a member at the very moment it joins.
+    #[test]
+    fn a_static_member_that_was_forgotten_while_it_joined_begins_anew() {
+        let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
+        cluster.create_topic("in", 2, 1).unwrap();
+        let observer = Observer::new("t", Metrics::new().stage("t"), Health::new());
+        let consumer: BaseConsumer<_> = ClientConfig::new()
+            .set("bootstrap.servers", cluster.bootstrap_servers())
+            .set("group.id", "t")
+            .set("group.instance.id", "one")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("heartbeat.interval.ms", "50")
+            .create_with_context(GroupContext::new(Told::default(), observer))
+            .unwrap();
+        consumer.subscribe(&["in"]).unwrap();
+        let until = |holds: &dyn Fn(&[i64]) -> bool| {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while !holds(&consumer.context().state().0) {
+                assert!(Instant::now() < deadline, "{:?}", consumer.context().state().0);
+                let _ = consumer.poll(Duration::from_millis(10));
+            }
+        };
+        until(&|told| told.contains(&2));
+        assert!(consumer.context().is_same_member(&consumer));
+        let first = ffi::member_id(consumer.client());
+        cluster.request_errors(RDKafkaApiKey::JoinGroup, &[Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID]);
+        cluster.request_errors(RDKafkaApiKey::Heartbeat, &[Code::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS]);
+        until(&|told| told.contains(&-2));
+        until(&|told| told.ends_with(&[-2, 2, 0]) || told.ends_with(&[-2, 2]));
+        assert!(consumer.context().is_same_member(&consumer));
+        assert_ne!(ffi::member_id(consumer.client()), first);
     }
 }

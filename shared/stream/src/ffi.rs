@@ -1,5 +1,5 @@
-//! What librdkafka can tell and rust-rdkafka has no call for: what this principal may do with topics and what state a group
-//! is in; and a change of some settings of a topic that leaves the others as they are.
+//! What librdkafka can tell and rust-rdkafka has no call for: what this principal may do with topics, what state a group
+//! is in, which member of it a consumer is; and a change of some settings of a topic that leaves the others as they are.
 //!
 //! Everything that comes back is copied before the answer is freed; no pointer leaves this module.
 
@@ -189,6 +189,19 @@ unsafe fn answers<D, T>(
         (unsafe { text(name) }, answer)
     };
     things.iter().map(answer).collect()
+}
+
+/// The id by which the group knows this consumer; empty between two memberships.
+pub(crate) fn member_id<C: ClientContext>(client: &Client<C>) -> String {
+    // SAFETY: the client is alive; what is given back is null or a string that is ours until it is freed, once.
+    unsafe {
+        let id = c::rd_kafka_memberid(client.native_ptr());
+        let text = text(id);
+        if !id.is_null() {
+            c::rd_kafka_mem_free(client.native_ptr(), id.cast());
+        }
+        text
+    }
 }
 
 /// Sets these settings of these topics; every other setting stays as it is. Blocks.

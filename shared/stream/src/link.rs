@@ -59,8 +59,14 @@ impl<A: Assignments> Broker for Link<'_, A> {
             // An offset below zero would be refused; ours never is.
             let _ = element.set_offset(Offset::Offset(*next_offset));
         }
+        let group = self.consumer.group_metadata();
+        // What was worked on belongs to the member that this consumer was then.
+        if !self.consumer.context().is_same_member(self.consumer) {
+            let detail = "this instance became another member of its group".to_owned();
+            return End::Aborted(Trouble { detail, refused: false });
+        }
         match self.sessions.config.delivery {
-            Delivery::Transactional => match self.consumer.group_metadata() {
+            Delivery::Transactional => match group {
                 Some(group) => session.commit(outputs, &offsets, &Arc::new(group)),
                 None => End::Aborted(Trouble { detail: "not in the group yet".to_owned(), refused: false }),
             },
