@@ -240,7 +240,7 @@ impl Line {
             if since.elapsed() > PATIENCE {
                 return Err(Error::Stuck(what.to_owned()));
             }
-            self.follower.read(LOOK);
+            self.follower.read(LOOK)?;
             if let Some(load) = self.loads.last() {
                 load.finished(self.follower.ended.saturating_sub(self.began_at));
             }

@@ -37,9 +37,9 @@ impl Follower {
     }
 
     /// Reads what is there, and waits at most `timeout` for something.
-    pub(crate) fn read(&mut self, timeout: Duration) {
+    pub(crate) fn read(&mut self, timeout: Duration) -> Result<(), Error> {
         let mut timeout = timeout;
-        while let Ok(Some(event)) = self.tail.poll(timeout) {
+        while let Some(event) = self.tail.poll(timeout).map_err(|error| Error::part("reader", error))? {
             timeout = Duration::ZERO;
             let TailEvent::Record(record) = event else { continue };
             let next = self.next.entry((record.topic.to_string(), record.partition)).or_default();
@@ -49,6 +49,7 @@ impl Follower {
                 self.ended += u64::from(first);
             }
         }
+        Ok(())
     }
 }
 
