@@ -89,7 +89,7 @@ impl Default for Worm {
             exclude: vec![r"^audit\.manifests$".to_owned()],
             segment_bytes: ByteSize::from_mib(64),
             segment_age: Duration::from_secs(60),
-            max_memory: ByteSize::from_mib(256),
+            max_memory: ByteSize::from_mib(96),
         }
     }
 }

@@ -24,7 +24,7 @@ const CONCURRENT_WRITES: usize = 8;
 pub struct AuditorConfig {
     /// When a segment is full.
     pub limits: Limits,
-    /// Bytes that all open and unwritten segments may hold together; beyond it the largest are written early. Default 256 MiB.
+    /// Bytes that all open and unwritten segments may hold together; beyond it the largest are written early. Default 96 MiB.
     pub max_memory_bytes: usize,
     /// How long objects stay locked, in seconds from the time they are closed. Default seven years of 365.25 days.
     pub retention_seconds: i64,
@@ -36,7 +36,7 @@ impl Default for AuditorConfig {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            max_memory_bytes: 256 << 20,
+            max_memory_bytes: 96 << 20,
             retention_seconds: 7 * 31_557_600,
             writer_version: concat!("wardstream/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

@@ -155,9 +155,9 @@ impl SegmentBuilder {
         self.tally.record_count()
     }
 
-    /// Bytes held in memory.
+    /// Bytes held in memory: what is allocated, which is more than what is used.
     pub fn memory_bytes(&self) -> usize {
-        self.body.len() + self.block.len()
+        self.body.capacity() + self.block.capacity()
     }
 
     /// Whether the segment has reached a size limit.

@@ -18,11 +18,13 @@ const CODEC: &str = "zstandard";
 const HEADER_KEY: &str = "wardstream.segment";
 /// zstd's own default: on clinical JSON a higher level costs more time than it saves bytes.
 const ZSTD_LEVEL: i32 = 3;
-/// Uncompressed bytes after which a block is closed; large enough for zstd to find what repeats between messages.
-const BLOCK_BYTES: usize = 1 << 20;
+/// Uncompressed bytes after which a block is closed: large enough for zstd to find what repeats between messages, and small
+/// enough that an open one for each of two hundred partitions is no matter.
+const BLOCK_BYTES: usize = 256 << 10;
 /// Largest record in bytes; above the largest message librdkafka sends (`message.max.bytes`, at most 1,000,000,000).
 const MAX_RECORD_BYTES: u64 = 1 << 30;
-const MAX_BLOCK_BYTES: u64 = MAX_RECORD_BYTES + BLOCK_BYTES as u64;
+/// Blocks of a mebibyte were written once, and are read.
+const MAX_BLOCK_BYTES: u64 = MAX_RECORD_BYTES + (1 << 20);
 const MAX_HEADER_FIELD_BYTES: u64 = 1 << 16;
 
 /// The marker between blocks. Derived rather than random, so that the same records always make the same object.
