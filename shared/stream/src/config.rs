@@ -146,7 +146,7 @@ impl Default for Tuning {
         Self {
             workers: 0,
             max_in_flight: 6000,
-            max_in_flight_bytes: ByteSize::from_mib(64),
+            max_in_flight_bytes: ByteSize::from_mib(32),
             batch_records: 2000,
             batch_linger: Duration::from_millis(10),
             max_record_bytes: ByteSize::from_mib(16),
