@@ -119,6 +119,10 @@ pub struct Tuning {
     pub batch_records: usize,
     /// How long a finished record waits for others to share its transaction while more are being processed.
     pub batch_linger: Duration,
+    /// Least time from the beginning of a transaction to that of the next, unless `batch_records` are finished: what
+    /// comes meanwhile shares the next one. A transaction costs the broker milliseconds of processor time, however
+    /// small it is.
+    pub batch_interval: Duration,
     /// Largest record that a stage takes or makes; a larger one is dead-lettered by reference.
     pub max_record_bytes: ByteSize,
     /// How often a record that makes a stage panic is tried before it is dead-lettered. A record that ends the whole
@@ -149,6 +153,7 @@ impl Default for Tuning {
             max_in_flight_bytes: ByteSize::from_mib(32),
             batch_records: 2000,
             batch_linger: Duration::from_millis(10),
+            batch_interval: Duration::from_millis(50),
             max_record_bytes: ByteSize::from_mib(16),
             max_attempts: 3,
             max_backoff: Duration::from_secs(5),

@@ -48,6 +48,8 @@ pub(crate) struct Machine {
     /// Progress of a transaction whose end is not known, to be compared with what is committed.
     unresolved: Option<Vec<(Key, i64)>>,
     retry_at: Option<Instant>,
+    /// Before it a transaction would follow too closely on the one before.
+    paced_until: Option<Instant>,
     /// When a transaction was first due that could not be committed.
     stuck_since: Option<Instant>,
     /// More records can be had at once: a transaction is better filled than hurried.
@@ -89,6 +91,7 @@ impl Machine {
             epoch: 0,
             unresolved: None,
             retry_at: None,
+            paced_until: None,
             stuck_since: None,
             more: false,
             failure: None,
@@ -265,16 +268,26 @@ impl Machine {
         self.states().map(|state| (state.progress.bytes() + state.held_bytes) as u64).sum()
     }
 
+    /// How long a transaction that is wanted has to wait for no other reason than the one before it.
+    pub(crate) fn pace(&self, now: Instant) -> Duration {
+        self.paced_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
     /// Enough is finished, or what is finished has waited, or there is nothing to wait for.
     fn due(&self, now: Instant) -> bool {
         if self.retry_at.is_some_and(|at| now < at) {
             return false;
         }
         let ready: usize = self.states().map(|state| state.progress.ready()).sum();
+        if self.states().any(|state| state.wants_mark() || state.waits) || ready >= self.tuning.batch_records
+        {
+            return true;
+        }
+        if !self.pace(now).is_zero() {
+            return false;
+        }
         let linger = self.tuning.batch_linger.get();
-        self.states().any(|state| state.wants_mark() || state.waits)
-            || ready >= self.tuning.batch_records
-            || (self.pending() == 0 && !self.more)
+        (self.pending() == 0 && !self.more)
             || self.states().any(|state| {
                 let first = state.progress.prefix().next();
                 first.is_some_and(|done| now.saturating_duration_since(done.finished) >= linger)
@@ -307,6 +320,7 @@ impl Machine {
         if positions.is_empty() {
             return;
         }
+        self.paced_until = Some(now + self.tuning.batch_interval.get());
         let end = broker.commit(&outputs, &positions);
         match &end {
             End::Committed => {

@@ -381,7 +381,7 @@ impl<S: Stage> Line<'_, S> {
             match (machine.in_flight(), machine.pending()) {
                 (0, _) => IDLE,
                 // Nobody works, so nothing but a record or the time for a transaction can come.
-                (_, 0) => BUSY,
+                (_, 0) => BUSY.max(machine.pace(Instant::now())),
                 _ => Duration::ZERO,
             }
         };

@@ -519,3 +519,44 @@ fn schedules_hold_deaths_and_condemned_records() {
     }
     assert!(deaths > 100 && given_up > 10, "{deaths} deaths, {given_up} given up");
 }
+
+/// What is finished soon after a transaction began shares the next one, unless it fills one.
+#[test]
+fn transactions_keep_their_distance() {
+    let simulation = Simulation::new(0);
+    let world = simulation.world.clone();
+    {
+        let mut world = world.borrow_mut();
+        world.faults = false;
+        world.owner.insert(0, 0);
+    }
+    let key = simulation.key(0);
+    let Instance { mut machine, mut broker, .. } = Simulation::start(&world, 0);
+    let open = std::slice::from_ref(&key);
+    machine.assigned([key.clone()]);
+    broker.open().expect("no faults");
+    for committed in broker.committed(open).expect("no faults") {
+        machine.prepare(&key, committed);
+    }
+    let interval = tuning().batch_interval.get();
+    // The first record of a new partition is announced, in a transaction of its own.
+    machine.admit(record(&key, 0));
+    machine.tick(simulation.now, &mut broker);
+    let begin = simulation.now + interval;
+    let mut tick = |offsets: std::ops::Range<i64>, now: Instant| {
+        for offset in offsets {
+            if offset > 0 {
+                machine.admit(record(&key, offset));
+            }
+            let Job { record, epoch, course, .. } = machine.effects.jobs.pop().expect("it begins at once");
+            machine.note(news(&record, epoch, Some(done(&record, course, now))));
+        }
+        machine.tick(now, &mut broker);
+        world.borrow().committed.get(&0).map_or(0, |(next_offset, _)| *next_offset)
+    };
+    assert_eq!(tick(0..1, begin), 1, "the first need not wait");
+    assert_eq!(tick(1..3, begin + interval / 2), 1);
+    assert_eq!(tick(3..3, begin + interval), 3, "two records, one transaction");
+    let soon = begin + interval + Duration::from_millis(1);
+    assert_eq!(tick(3..7, soon), 7, "as many as `batch_records` do not wait");
+}
