@@ -249,6 +249,20 @@ fn no_identifier_gets_out(drained: &Drained, feed: &[FeedMessage], positions: &[
         }
         note("mail", planted.count_in(event.as_deref(), &mail.raw));
     }
+    // Names that an operator's tools show.
+    for record in &drained.records {
+        note("topic", planted.count_in(None, record.topic.as_bytes()));
+    }
+    let store = drained.parts.runtime.block_on(S3Store::connect(drained.parts.bucket())).unwrap();
+    let listing = drained.parts.runtime.block_on(store.list("seg/", None)).unwrap();
+    assert!(!listing.objects.is_empty());
+    for object in listing.objects {
+        note("object name", planted.count_in(None, object.key.as_bytes()));
+    }
+    for record in drained.of("audit.manifests") {
+        note("manifest", planted.count_in(None, record.value.as_deref().unwrap_or_default()));
+    }
+    note("readiness", planted.count_in(None, format!("{:?}", drained.process.health.report()).as_bytes()));
     note("metrics", planted.count_in(None, drained.process.metrics.encode().as_bytes()));
     note("log", planted.count_in(None, &log::text()));
     assert!(found.is_empty(), "identifiers by place: {found:#?}");

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use deid::{Gazetteer, RedactedBundle, Redactor};
+use deid::{Gazetteer, Kind, Layer, RedactedBundle, Redactor, Report};
 use serde_json::{Value, json};
 use settings::Secret;
 
@@ -19,11 +19,21 @@ pub(crate) struct Args {
     /// Add what was found: kind, layer, score and place of each identifier.
     #[arg(long)]
     explain: bool,
+    /// Counts by kind, what was done and layer instead of the results, for a compliance report: a table, or `--report=json`.
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table", conflicts_with_all = ["explain", "ndjson"])]
+    report: Option<Form>,
     /// Read lines `{"id": …, "text": …}` and answer each with `{"id", "text", "spans"}`; with `--from text`.
     #[arg(long)]
     ndjson: bool,
     #[command(flatten)]
     zone: Zone,
+}
+
+/// What a report looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    Table,
+    Json,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -41,24 +51,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Ok(inputs) => inputs,
         Err(outcome) => return outcome,
     };
-    match args.from {
-        From::Text => texts(&inputs, &redactor, args.explain),
+    let mut out = Results::new(args);
+    let outcome = match args.from {
+        From::Text => texts(&inputs, &redactor, &mut out),
         From::Fhir => {
             let mut outcome = Outcome::Good;
-            let mut out = Vec::new();
             for input in &inputs {
                 let redacted = serde_json::from_slice(&input.bytes)
                     .map_err(|error| format!("not JSON: line {} column {}", error.line(), error.column()))
                     .and_then(|bundle| bundle_of(&redactor, &bundle));
-                match redacted {
-                    Ok(redacted) => out.push(shown(redacted, args.explain)),
-                    Err(reason) => {
-                        complain(format_args!("{}: {reason}", input.name));
-                        outcome = Outcome::Rejected;
-                    }
-                }
+                outcome = outcome.max(out.bundle(&input.name, redacted));
             }
-            documents(&out);
             outcome
         }
         From::Hl7 => {
@@ -66,20 +69,120 @@ pub(crate) fn run(args: &Args) -> Outcome {
                 Ok(options) => options,
                 Err(outcome) => return outcome,
             };
-            let mut out = Vec::new();
             let mut rejected = Outcome::Good;
             let outcome = each_message(&inputs, &options, |name, conversion| {
-                match bundle_of(&redactor, &conversion.bundle) {
-                    Ok(redacted) => out.push(shown(redacted, args.explain)),
-                    Err(reason) => {
-                        complain(format_args!("{name}: {reason}"));
-                        rejected = Outcome::Rejected;
-                    }
-                }
+                let redacted = bundle_of(&redactor, &conversion.bundle);
+                rejected = rejected.max(out.bundle(name, redacted));
             });
-            documents(&out);
             outcome.max(rejected)
         }
+    };
+    out.print();
+    outcome
+}
+
+/// What goes to standard output.
+struct Results {
+    explain: bool,
+    report: Option<Form>,
+    counts: Report,
+    documents: Vec<Value>,
+    released: u64,
+    refused: u64,
+}
+
+impl Results {
+    fn new(args: &Args) -> Self {
+        Self {
+            explain: args.explain,
+            report: args.report,
+            counts: Report::default(),
+            documents: Vec::new(),
+            released: 0,
+            refused: 0,
+        }
+    }
+
+    fn bundle(&mut self, name: &str, redacted: Result<RedactedBundle, String>) -> Outcome {
+        match redacted {
+            Ok(redacted) => {
+                self.released += 1;
+                self.counts.add(&redacted.report);
+                if self.report.is_none() {
+                    self.documents.push(shown(redacted, self.explain));
+                }
+                Outcome::Good
+            }
+            Err(reason) => self.refuse(name, &reason),
+        }
+    }
+
+    fn refuse(&mut self, name: &str, reason: &str) -> Outcome {
+        self.refused += 1;
+        complain(format_args!("{name}: {reason}"));
+        Outcome::Rejected
+    }
+
+    fn print(self) {
+        match self.report {
+            Some(Form::Json) => documents(&[self.as_json()]),
+            Some(Form::Table) => line(self.table().trim_end()),
+            None => documents(&self.documents),
+        }
+    }
+
+    fn as_json(&self) -> Value {
+        let lines: Vec<Value> = self
+            .counts
+            .lines()
+            .map(|(line, count)| {
+                let letter = line.kind.letter().to_string();
+                json!({"kind": line.kind, "letter": letter, "action": line.action, "layer": line.layer, "count": count})
+            })
+            .collect();
+        let withheld: serde_json::Map<String, Value> = self
+            .counts
+            .withheld()
+            .map(|(reason, count)| (reason.as_str().to_owned(), json!(count)))
+            .collect();
+        json!({
+            "standard": "45 CFR 164.514(b)(2)(i)",
+            "released": self.released,
+            "refused": self.refused,
+            "identifiers": self.counts.by_kind().values().sum::<u32>(),
+            "lines": lines,
+            "withheld": withheld,
+        })
+    }
+
+    fn table(&self) -> String {
+        let mut rows = vec![["letter", "kind", "what was done", "found by", "count"].map(str::to_owned)];
+        for (line, count) in self.counts.lines() {
+            let found = line.layer.map_or("policy", Layer::as_str);
+            rows.push([
+                format!("({})", line.kind.letter()),
+                line.kind.as_str().to_owned(),
+                line.action.as_str().to_owned(),
+                found.to_owned(),
+                count.to_string(),
+            ]);
+        }
+        let mut table = format!(
+            "Identifiers by the list of 45 CFR 164.514(b)(2)(i): {} in {} released, {} refused\n\n",
+            self.counts.by_kind().values().sum::<u32>(),
+            self.released,
+            self.refused
+        );
+        let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+        let widths = [width(0), width(1), width(2), width(3), width(4)];
+        for [letter, kind, action, found, count] in &rows {
+            let [a, b, c, d, e] = widths;
+            table.push_str(&format!("{letter:a$}  {kind:b$}  {action:c$}  {found:d$}  {count:>e$}\n"));
+        }
+        for (reason, count) in self.counts.withheld() {
+            table.push_str(&format!("\nwithheld, {reason}: {count}"));
+        }
+        table
     }
 }
 
@@ -100,10 +203,8 @@ pub(crate) fn redactor(pseudonyms: bool) -> Result<Redactor, Outcome> {
         }
         config.deid.key = ephemeral();
     }
-    if config.deid.vault_key.is_empty() {
-        config.deid.vault_key = ephemeral();
-    }
-    config.deid.redactor().map_err(|error| usage(format_args!("[{}] {error}", error.code())))
+    // What a pseudonym stands for is not kept here.
+    config.deid.redactor(None).map_err(|error| usage(format_args!("[{}] {error}", error.code())))
 }
 
 fn ephemeral() -> Secret {
@@ -137,23 +238,24 @@ fn explained(redactor: &Redactor, text: &str) -> Value {
     json!({ "text": redacted.text, "spans": redacted.spans })
 }
 
-fn texts(inputs: &[Input], redactor: &Redactor, explain: bool) -> Outcome {
+fn texts(inputs: &[Input], redactor: &Redactor, out: &mut Results) -> Outcome {
     let mut outcome = Outcome::Good;
-    let mut out = Vec::new();
     for input in inputs {
         let Ok(text) = std::str::from_utf8(&input.bytes) else {
-            complain(format_args!("{}: not UTF-8 text; convert it first", input.name));
-            outcome = Outcome::Rejected;
+            outcome = out.refuse(&input.name, "not UTF-8 text; convert it first");
             continue;
         };
-        if explain {
-            out.push(explained(redactor, text));
-        } else {
-            line(redactor.redact_text(text, &Gazetteer::default()).text.trim_end_matches('\n'));
+        out.released += 1;
+        if out.explain {
+            out.documents.push(explained(redactor, text));
+            continue;
         }
-    }
-    if explain {
-        documents(&out);
+        let redacted = redactor.redact_text(text, &Gazetteer::default());
+        match (out.report, redacted.withheld) {
+            (None, _) => line(redacted.text.trim_end_matches('\n')),
+            (Some(_), Some(reason)) => out.counts.withhold(Kind::Other, reason),
+            (Some(_), None) => redacted.spans.iter().for_each(|span| out.counts.span(span.kind, span.layer)),
+        }
     }
     outcome
 }

@@ -220,6 +220,40 @@ fn redact_takes_a_note() {
 
 /// Offsets count Unicode characters, and a line that cannot be read does not stop the others.
 #[test]
+fn redact_reports_counts_alone() {
+    let two = format!("{ADMIT}{CRITICAL}");
+    let ran = pure(&["redact", "--from", "hl7", "--report=json"], &two);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let report = ran.json();
+    assert_eq!((&report["released"], &report["refused"]), (&json!(2), &json!(0)));
+    let lines = report["lines"].as_array().unwrap();
+    let of = |kind: &str| lines.iter().find(|line| line["kind"] == kind).unwrap();
+    let name = of("NAME");
+    assert_eq!(
+        (&name["letter"], &name["action"], &name["layer"]),
+        (&json!("A"), &json!("removed"), &json!(null))
+    );
+    assert_eq!(of("MRN")["action"], "pseudonymised");
+    let total: u64 = lines.iter().map(|line| line["count"].as_u64().unwrap()).sum();
+    assert_eq!(report["identifiers"], total);
+
+    let ran = pure(&["redact", "--from", "hl7", "--report"], &two);
+    assert!(ran.out.contains("(A)     NAME"), "{}", ran.out);
+    assert!(ran.out.contains("in 2 released, 0 refused"), "{}", ran.out);
+    for identifier in ["Carter", "00482913", "555-0142", "Elm", "psn_v", "1970"] {
+        assert!(!ran.out.contains(identifier) && !report.to_string().contains(identifier), "{identifier}");
+    }
+
+    let spanish =
+        "La señora Carter, de 54 años, acude por un dolor torácico de dos horas, sin fiebre, con su hija.";
+    let ran = pure(&["redact", "--from", "text"], spanish);
+    assert_eq!(ran.out.trim(), "[WITHHELD: unsupported language]");
+    let report = pure(&["redact", "--from", "text", "--report=json"], spanish).json();
+    assert_eq!(report["withheld"], json!({"language": 1}));
+    assert_eq!(pure(&["redact", "--from", "text", "--report", "--explain"], NOTE).code, 64);
+}
+
+#[test]
 fn redact_answers_each_line() {
     let lines = "{\"id\":\"a\",\"text\":\"Größe 1,80 m. Mr. John Carter came.\"}\nnonsense\n\n{\"id\":7,\"text\":\"No one.\"}\n";
     let ran = pure(&["redact", "--from", "text", "--ndjson"], lines);

@@ -1,12 +1,14 @@
 //! `redact`: from `fhir.validated` to `fhir.deidentified`, with who a pseudonym is, sealed, in `identity.vault`.
 //!
-//! Opens no socket but Kafka's, the registry's and telemetry's. What still looks like an identifier afterwards is a
+//! Opens no socket but Kafka's, the registry's, telemetry's and, where one is configured, the key service's. What still looks like an identifier afterwards is a
 //! dead letter, never an output.
 
 mod config;
+mod keys;
 mod stage;
 
-pub use config::{Config, Deid};
+pub use config::{Config, Deid, LocalFormat, Unreadable};
+pub use keys::{AwsKms, Keeper, KeyService, Transit};
 pub use stage::Redact;
 
 use service::{Failure, Process};
@@ -21,7 +23,7 @@ pub const NAME: &str = "redact";
 /// What a wait cannot mend.
 pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
     let runtime = process.stage(NAME, &config.registry)?;
-    let stage = Redact::new(runtime.codec.clone(), &config.deid, process.metrics.clone())?;
+    let stage = Redact::new(runtime.codec.clone(), &config.deid, process.metrics.clone(), &process.runtime)?;
     let needs =
         Needs { stage: NAME, inputs: &["fhir.validated"], outputs: &["fhir.deidentified", "identity.vault"] };
     process.wait_until_fit(&config.kafka, &needs, &runtime.observer)?;

@@ -6,7 +6,12 @@ use service::Failure;
 use stream::{Codec, CodecError, Context, Fate, Incoming, Outgoing, Reject, Stage, Unavailable};
 use telemetry::Metrics;
 
+use tokio::runtime::Handle;
+
 use crate::Deid;
+
+/// The dependency that keeps the vault's key-encryption key.
+const KEY_SERVICE: &str = "key-service";
 
 /// The stage: a bundle without identifiers, or a dead letter.
 #[derive(Debug)]
@@ -23,10 +28,11 @@ impl Redact {
     ///
     /// # Errors
     /// When a key is missing or short, or a pattern is none.
-    pub fn new(codec: Codec, config: &Deid, metrics: Metrics) -> Result<Self, Failure> {
+    pub fn new(codec: Codec, config: &Deid, metrics: Metrics, runtime: &Handle) -> Result<Self, Failure> {
+        let vault = config.key_service.open(config, runtime)?;
         Ok(Self {
             codec,
-            redactor: config.redactor()?,
+            redactor: config.redactor(Some(vault))?,
             key_version: i32::try_from(config.key_version)?,
             facility_codes: config.facility_codes.clone(),
             metrics,
@@ -42,15 +48,18 @@ impl Redact {
         };
         let redacted = match self.redactor.redact_bundle(&bundle) {
             Ok(redacted) => redacted,
-            Err(error) => return Ok(reject(&error).into()),
+            Err(error) => return failed(error),
         };
         for (kind, count) in &redacted.counts {
             self.metrics.redactions(kind.as_str(), u64::from(*count));
         }
+        for (reason, count) in redacted.report.withheld() {
+            self.metrics.withheld(reason.as_str(), u64::from(count));
+        }
         let deidentified = FhirDeidentified {
             facility: self.facility(&validated.facility),
             event_id: validated.event_id,
-            message_type: validated.message_type,
+            message_type: message_type(&validated.message_type),
             received_at: validated.received_at,
             pseudonym: redacted.pseudonym,
             bundle: redacted.bundle.to_string(),
@@ -90,10 +99,29 @@ impl Redact {
     }
 }
 
+/// `ADT^A01`; nothing for what does not look like it, since MSH-9 is the sender's to write.
+fn message_type(text: &str) -> String {
+    let is_code = |code: &str| {
+        matches!(code.len(), 2 | 3) && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    let known = text.split('^').count() <= 2 && text.split('^').all(is_code);
+    if known { text.to_owned() } else { String::new() }
+}
+
+/// The record waits in place while the key service is down; everything else is a fault of the record.
+fn failed(error: Error) -> Result<Fate, CodecError> {
+    if let Error::KeyService { detail } = error {
+        return Err(CodecError::Unavailable(Unavailable { dependency: KEY_SERVICE, detail }));
+    }
+    Ok(reject(&error).into())
+}
+
 fn reject(error: &Error) -> Reject {
     let reject = Reject::new(error.code(), error.to_string());
     match error {
-        Error::Residual { path, .. } | Error::TooDeep { path, .. } => reject.at(path.clone()),
+        Error::Residual { path, .. } | Error::TooDeep { path, .. } | Error::Unreadable { path, .. } => {
+            reject.at(path.clone())
+        }
         _ => reject,
     }
 }
@@ -105,5 +133,37 @@ impl Stage for Redact {
 
     fn process(&self, record: &Incoming, _context: &Context) -> Result<Fate, Unavailable> {
         self.decide(record).or_else(CodecError::into_fate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_service_that_is_down_is_waited_for_and_nothing_is_rejected() {
+        let down = failed(Error::KeyService { detail: "transit encrypt: no connection".into() });
+        let Err(CodecError::Unavailable(unavailable)) = down else { panic!("{down:?}") };
+        assert_eq!(unavailable.dependency, "key-service");
+        assert_eq!(unavailable.detail, "transit encrypt: no connection");
+    }
+
+    #[test]
+    fn a_message_type_is_codes_and_nothing_else() {
+        for kept in ["ADT^A01", "ACK", "ORU^R01"] {
+            assert_eq!(message_type(kept), kept);
+        }
+        for gone in ["ADT^Carter", "carter", "ADT^A01^ADT_A01", "CARTER^JOHN", ""] {
+            assert_eq!(message_type(gone), "");
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_names_the_element_and_not_its_content() {
+        let reason = deid::Withheld::Language;
+        let path = "Bundle.entry[0].resource.valueString".to_owned();
+        let fate = failed(Error::Unreadable { path: path.clone(), reason }).unwrap();
+        let Fate::DeadLetter(reject) = fate else { panic!("{fate:?}") };
+        assert_eq!((reject.code.as_ref(), reject.location.as_deref()), ("DEID-204", Some(path.as_str())));
     }
 }

@@ -165,8 +165,13 @@ const OWN: &[Page] = &[
     ),
     page(
         "DEID-103",
-        "a local pattern is not a regular expression",
-        "correct deid.local_patterns; the syntax is that of the Rust crate regex",
+        "a local identifier format cannot be searched for",
+        "correct the pattern of the format that the message names; the syntax is that of the Rust crate regex",
+    ),
+    page(
+        "DEID-104",
+        "a former key has the version of the current one or a later one",
+        "give the current key a version above those in deid.former_keys",
     ),
     page(
         "DEID-201",
@@ -183,11 +188,25 @@ const OWN: &[Page] = &[
         "elements are nested too deeply",
         "flatten the resource at its source; such depth has no clinical meaning",
     ),
-    page("DEID-301", "a vault entry cannot be sealed or opened", "check deid.vault_key and its version"),
+    page(
+        "DEID-204",
+        "content cannot be de-identified, and the configuration refuses it",
+        "the reason says why: another language, an image, another format; look at the element that the location names, or set deid.unreadable_text or deid.unreadable_attachments to withhold, then replay",
+    ),
+    page(
+        "DEID-301",
+        "a vault entry cannot be sealed or opened",
+        "check deid.vault_key, or the key that deid.key_service names; a key that was in use before belongs into deid.former_vault_keys",
+    ),
+    page(
+        "DEID-302",
+        "the service that keeps the vault's key does not answer or refuses",
+        "redact waits and goes on by itself; look at the key service, its address, the token or credentials, and the rights to encrypt with the key",
+    ),
     page(
         "DEID-401",
         "output still looks as if it held an identifier, and was withheld",
-        "look at the element that the location names in the dead letter; add a local pattern if it is a format of your hospital's, then replay",
+        "look at the element that the location names in the dead letter; add it to deid.local_formats if it is a format of your hospital's, then replay",
     ),
     page(
         "MODEL-501",

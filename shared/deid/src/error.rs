@@ -1,4 +1,4 @@
-use crate::Kind;
+use crate::{Kind, Withheld};
 
 /// Why nothing was released. No variant carries content of the input.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -22,11 +22,19 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A local pattern is not a regular expression.
-    #[error("pattern {index} is not a valid regular expression")]
-    Pattern {
-        /// Place in [`Config::local_patterns`](crate::Config::local_patterns), from 0.
-        index: usize,
+    /// A local identifier format cannot be searched for.
+    #[error("local format {name} is wrong: {reason}")]
+    LocalFormat {
+        /// Its name in the configuration.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A former key has the version of the current one or a later one.
+    #[error("former key has version {version}, which is not before the current one")]
+    KeyVersion {
+        /// The wrong version.
+        version: u32,
     },
     /// The input is not a FHIR resource.
     #[error("input is not a FHIR resource: {reason}")]
@@ -53,11 +61,25 @@ pub enum Error {
         /// What it looks like.
         kind: Kind,
     },
+    /// Something of the input cannot be de-identified, and the configuration says not to release the rest without it.
+    #[error("content at {path} cannot be de-identified: {reason}")]
+    Unreadable {
+        /// The FHIRPath of the element.
+        path: String,
+        /// Why it cannot.
+        reason: Withheld,
+    },
     /// A vault entry cannot be sealed or opened: wrong key, wrong pseudonym or changed bytes.
     #[error("vault entry cannot be {verb}")]
     Vault {
         /// `sealed` or `opened`.
         verb: &'static str,
+    },
+    /// The service that keeps the key-encryption key gives no answer or refuses: a dependency that is down, not a fault of the record.
+    #[error("key service is not available: {detail}")]
+    KeyService {
+        /// What happened, without content of a record.
+        detail: String,
     },
 }
 
@@ -67,10 +89,13 @@ impl Error {
         match self {
             Error::KeyTooShort { .. } => "DEID-101",
             Error::Policy { .. } => "DEID-102",
-            Error::Pattern { .. } => "DEID-103",
+            Error::LocalFormat { .. } => "DEID-103",
+            Error::KeyVersion { .. } => "DEID-104",
             Error::NotAResource { .. } => "DEID-201",
             Error::NothingAllowed => "DEID-202",
             Error::TooDeep { .. } => "DEID-203",
+            Error::Unreadable { .. } => "DEID-204",
+            Error::KeyService { .. } => "DEID-302",
             Error::Vault { .. } => "DEID-301",
             Error::Residual { .. } => "DEID-401",
         }

@@ -12,59 +12,89 @@ const MAGIC: &[u8; 4] = b"WSV1";
 const NONCE_BYTES: usize = 24;
 
 /// A 256-bit key that seals one patient's entry; wiped from memory when dropped.
+#[derive(Clone)]
 pub struct DataKey(Zeroizing<[u8; 32]>);
 
 impl DataKey {
-    /// Takes the key's bytes.
+    /// Takes the key's bytes, which nobody may be able to guess or to compute again.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
+    }
+
+    /// The key's bytes, for those who wrap it.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DataKey(***)")
     }
 }
 
 /// Keeps the key-encryption key: a file on one machine, a key management service in production.
+///
+/// A data key is random and lives nowhere but in its wrapped form, in the vault's entry. Who destroys that has destroyed the key: the
+/// key-encryption key cannot make it again.
 pub trait KeyEncryption: Send + Sync {
-    /// The data key for `context` (the pseudonym) and its wrapped form, which alone is stored.
-    ///
-    /// An implementation that always returns the same key for a context makes sealed entries byte-identical on replay.
+    /// A data key for `context` (the pseudonym) and its wrapped form, which alone is stored. It may be the same for some calls.
     ///
     /// # Errors
-    /// [`Error::Vault`] when the key cannot be had.
+    /// [`Error::KeyService`] when the key cannot be had now.
     fn data_key(&self, context: &str) -> Result<(DataKey, Vec<u8>), Error>;
 
     /// The data key of a wrapped form made for the same `context`.
     ///
     /// # Errors
-    /// [`Error::Vault`] when the wrapped form was made under another key or for another context.
+    /// [`Error::Vault`] when the wrapped form was made under another key or for another context, [`Error::KeyService`] when that cannot be
+    /// told now.
     fn unwrap(&self, context: &str, wrapped: &[u8]) -> Result<DataKey, Error>;
 }
 
 /// A key-encryption key held in memory, read from a file by the caller.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FileKeyEncryption {
     key: SecretKey,
+    former: Vec<SecretKey>,
+    random: fn() -> [u8; 32],
+}
+
+impl std::fmt::Debug for FileKeyEncryption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileKeyEncryption").field("former", &self.former.len()).finish_non_exhaustive()
+    }
 }
 
 impl FileKeyEncryption {
-    /// Keeps the key-encryption key.
-    pub fn new(key: SecretKey) -> Self {
-        Self { key }
+    /// Keeps the key-encryption key. `random` gives 32 bytes that nobody can guess, different at each call.
+    pub fn new(key: SecretKey, random: fn() -> [u8; 32]) -> Self {
+        Self { key, former: Vec::new(), random }
+    }
+
+    /// The same with keys that were in use before: they open entries and seal none.
+    #[must_use]
+    pub fn with_former(self, former: Vec<SecretKey>) -> Self {
+        Self { former, ..self }
     }
 }
 
 impl KeyEncryption for FileKeyEncryption {
     fn data_key(&self, context: &str) -> Result<(DataKey, Vec<u8>), Error> {
-        let data_key = DataKey(Zeroizing::new(self.key.mac("vault/data-key", &[context.as_bytes()])));
+        let data_key = DataKey::from_bytes((self.random)());
         let wrapping = Zeroizing::new(self.key.mac("vault/wrapping", &[]));
         let wrapped = seal(&wrapping[..], context.as_bytes(), &data_key.0[..])?;
         Ok((data_key, wrapped))
     }
 
     fn unwrap(&self, context: &str, wrapped: &[u8]) -> Result<DataKey, Error> {
-        let wrapping = Zeroizing::new(self.key.mac("vault/wrapping", &[]));
-        let bytes = Zeroizing::new(open(&wrapping[..], context.as_bytes(), wrapped)?);
-        <[u8; 32]>::try_from(bytes.as_slice())
-            .map(DataKey::from_bytes)
-            .map_err(|_| Error::Vault { verb: "opened" })
+        // The tag tells which key it was.
+        let opened = std::iter::once(&self.key).chain(&self.former).find_map(|key| {
+            let wrapping = Zeroizing::new(key.mac("vault/wrapping", &[]));
+            open(&wrapping[..], context.as_bytes(), wrapped).ok().map(Zeroizing::new)
+        });
+        let bytes = opened.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+        bytes.map(DataKey::from_bytes).ok_or(Error::Vault { verb: "opened" })
     }
 }
 
@@ -119,8 +149,8 @@ pub fn open_vault_entry(keys: &dyn KeyEncryption, entry: &VaultEntry) -> Result<
     serde_json::from_slice(&plain).map_err(|_| OPENED)
 }
 
-/// The nonce is a MAC of what is sealed (a synthetic IV, after RFC 5297): a replay gives the same bytes, two different plaintexts under
-/// one key share a nonce only if HMAC-SHA-256 cut to 192 bits collides, and an observer learns no more than that two entries are equal.
+/// The nonce is a MAC of what is sealed (a synthetic IV, after RFC 5297): two different plaintexts under one key share a nonce only if
+/// HMAC-SHA-256 cut to 192 bits collides, and an observer learns no more than that two entries under one data key are equal.
 fn seal(key: &[u8], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
     let full = mac(key, "vault/nonce", &[context, plain]);
     let nonce = XNonce::from_slice(&full[..NONCE_BYTES]);
@@ -142,12 +172,23 @@ fn open(key: &[u8], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
     use serde_json::json;
 
     use super::*;
 
+    fn key(byte: u8) -> SecretKey {
+        SecretKey::from_bytes([byte; 32]).unwrap()
+    }
+
+    fn random() -> [u8; 32] {
+        static NEXT: AtomicU8 = AtomicU8::new(0);
+        [NEXT.fetch_add(1, Ordering::Relaxed); 32]
+    }
+
     fn keys(byte: u8) -> FileKeyEncryption {
-        FileKeyEncryption::new(SecretKey::from_bytes([byte; 32]).unwrap())
+        FileKeyEncryption::new(key(byte), random)
     }
 
     #[test]
@@ -155,11 +196,6 @@ mod tests {
         let identity = json!({"name": [{"family": "Nobody"}], "birthDate": "1970-01-01"});
         let entry = seal_entry(&keys(1), "psn_v1_a", &identity).unwrap();
         assert_eq!(open_vault_entry(&keys(1), &entry).unwrap(), identity);
-        assert_eq!(
-            seal_entry(&keys(1), "psn_v1_a", &identity).unwrap(),
-            entry,
-            "a replay seals the same bytes"
-        );
         assert!(open_vault_entry(&keys(2), &entry).is_err());
         let other = VaultEntry { pseudonym: "psn_v1_b".into(), ..entry.clone() };
         assert!(open_vault_entry(&keys(1), &other).is_err());
@@ -169,5 +205,43 @@ mod tests {
             assert!(open_vault_entry(&keys(1), &changed).is_err(), "byte {index}");
         }
         assert!(!format!("{entry:?}").contains("Nobody"));
+        assert_eq!(format!("{:?}", DataKey::from_bytes([65; 32])), "DataKey(***)");
+    }
+
+    #[test]
+    fn a_new_key_encryption_key_still_opens_what_the_former_one_sealed() {
+        let identity = json!({"birthDate": "1970-01-01"});
+        let entry = seal_entry(&keys(1), "psn_v1_a", &identity).unwrap();
+        let rotated = keys(2).with_former(vec![key(3), key(1)]);
+        assert_eq!(open_vault_entry(&rotated, &entry).unwrap(), identity);
+        // What is sealed now needs the new key.
+        let entry = seal_entry(&rotated, "psn_v1_a", &identity).unwrap();
+        assert!(open_vault_entry(&keys(1), &entry).is_err());
+        assert!(open_vault_entry(&keys(2), &entry).is_ok());
+    }
+
+    /// Erasure: without the wrapped data key, nobody who has everything else can read the entry, the keeper of the key-encryption key
+    /// included.
+    #[test]
+    fn a_destroyed_data_key_makes_the_entry_unreadable() {
+        let identity = json!({"name": [{"family": "Nobody"}]});
+        let keys = keys(1);
+        let entry = seal_entry(&keys, "psn_v1_a", &identity).unwrap();
+        let length = usize::from(u16::from_be_bytes([entry.sealed[4], entry.sealed[5]]));
+        let body = &entry.sealed[6 + length..];
+
+        let mut none = entry.clone();
+        none.sealed = [MAGIC.as_slice(), &[0, 0], body].concat();
+        assert_eq!(open_vault_entry(&keys, &none).unwrap_err(), Error::Vault { verb: "opened" });
+        // A data key that is asked for again is another one.
+        for _ in 0..3 {
+            let (_, wrapped) = keys.data_key("psn_v1_a").unwrap();
+            let mut other = entry.clone();
+            other.sealed = [MAGIC.as_slice(), &(wrapped.len() as u16).to_be_bytes(), &wrapped, body].concat();
+            assert_eq!(open_vault_entry(&keys, &other).unwrap_err(), Error::Vault { verb: "opened" });
+        }
+        // The other patients' entries are as readable as before.
+        let other = seal_entry(&keys, "psn_v1_b", &identity).unwrap();
+        assert_eq!(open_vault_entry(&keys, &other).unwrap(), identity);
     }
 }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wardstream_deid::{
-    Config, Error, FileKeyEncryption, Gazetteer, Kind, LocalPattern, ModelSpan, PSEUDONYM_SYSTEM,
+    Config, Error, FileKeyEncryption, Gazetteer, Kind, LocalFormat, ModelSpan, PSEUDONYM_SYSTEM,
     RedactedBundle, Redactor, SecretKey, SpanModel, SpanModelError, TextDates, open_vault_entry,
 };
 
@@ -239,7 +239,7 @@ fn pseudonyms_follow_patient_tenant_and_key_version() {
 
 #[test]
 fn the_vault_opens_to_the_identity() {
-    let keys = Arc::new(FileKeyEncryption::new(SecretKey::from_bytes([3u8; 32]).unwrap()));
+    let keys = Arc::new(FileKeyEncryption::new(SecretKey::from_bytes([3u8; 32]).unwrap(), || [9u8; 32]));
     let redactor = Redactor::new(Config { vault: Some(keys.clone()), ..config(7, "a") }).unwrap();
     let redacted = redactor.redact_bundle(&bundle_of(vec![patient()])).unwrap();
     let entry = &redacted.vault[0];
@@ -345,7 +345,12 @@ fn a_model_adds_spans_and_its_failure_withholds_the_text() {
 #[test]
 fn a_local_format_is_one_line() {
     let local = |regex: &str| Config {
-        local_patterns: vec![LocalPattern { kind: Kind::Other, regex: regex.into() }],
+        local_formats: vec![LocalFormat {
+            name: "sample".into(),
+            kind: Kind::Other,
+            regex: regex.into(),
+            checksum: None,
+        }],
         ..config(7, "a")
     };
     let redactor = Redactor::new(local(r"\bward-(?P<id>[a-z]{3}/\d{2})\b")).unwrap();

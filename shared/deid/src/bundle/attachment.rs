@@ -5,35 +5,42 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::values::absent;
+use crate::Withheld;
 use crate::text::tokens::is_invisible;
 
 /// Decoded size above which an attachment is withheld.
 const LARGEST: usize = 16 << 20;
 
-/// The text of base64 data of a content type; none for what cannot be read as text.
-pub(super) fn text(content_type: &str, data: &str) -> Option<String> {
+/// The text of base64 data of a content type.
+///
+/// # Errors
+/// Why it cannot be read as text.
+pub(super) fn text(content_type: &str, data: &str) -> Result<String, Withheld> {
     let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     let essence = essence.trim().to_ascii_lowercase();
+    if ["image/", "audio/", "video/"].iter().any(|media| essence.starts_with(media)) {
+        return Err(Withheld::Media);
+    }
     let html = matches!(essence.as_str(), "text/html" | "application/xhtml+xml");
     if !html && !matches!(essence.as_str(), "text/plain" | "text/markdown" | "text/csv") {
-        return None;
+        return Err(Withheld::Format);
     }
     let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     if compact.len() / 4 * 3 > LARGEST {
-        return None;
+        return Err(Withheld::Format);
     }
-    let bytes = STANDARD.decode(compact).ok()?;
+    let bytes = STANDARD.decode(compact).map_err(|_| Withheld::Format)?;
     let latin = parameters.to_ascii_lowercase().contains("8859-1");
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) if latin => error.into_bytes().into_iter().map(char::from).collect(),
-        Err(_) => return None,
+        Err(_) => return Err(Withheld::Format),
     };
     // A control character is a sign of something else than text, in which an identifier may hide.
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}')) {
-        return None;
+        return Err(Withheld::Format);
     }
-    Some(if html { plain(&text) } else { text })
+    Ok(if html { plain(&text) } else { text })
 }
 
 /// Puts text in the place of the data.
@@ -43,9 +50,9 @@ pub(super) fn with_text(object: &mut Map<String, Value>, text: &str) {
 }
 
 /// What stands for a withheld attachment: its content type, why it is absent, and a title.
-pub(super) fn withheld(object: &mut Map<String, Value>) {
+pub(super) fn withheld(object: &mut Map<String, Value>, reason: Withheld) {
     object.insert("_data".into(), absent("masked"));
-    object.insert("title".into(), json!("withheld: content cannot be de-identified"));
+    object.insert("title".into(), json!(format!("withheld: {reason}")));
 }
 
 /// Elements inside a line.
@@ -166,9 +173,12 @@ fn visible(c: char) -> Option<char> {
     }
 }
 
+/// How a narrative begins.
+pub(super) const DIV: &str = "<div xmlns=\"http://www.w3.org/1999/xhtml\">";
+
 /// Paragraphs of a narrative (FHIR R4, section 2.4.1).
 pub(super) fn narrative(text: &str) -> String {
-    let mut div = String::from("<div xmlns=\"http://www.w3.org/1999/xhtml\">");
+    let mut div = String::from(DIV);
     for line in text.lines() {
         let escaped = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         div.push_str("<p>");
@@ -186,17 +196,18 @@ mod tests {
     #[test]
     fn reads_text_and_html_only() {
         let encoded = STANDARD.encode("a <b>bold</b>");
-        assert_eq!(text("text/plain", &encoded).as_deref(), Some("a <b>bold</b>"));
-        assert_eq!(text("TEXT/HTML; charset=utf-8", &encoded).as_deref(), Some("a bold"));
-        assert_eq!(text("application/pdf", &encoded), None);
-        assert_eq!(text("text/rtf", &encoded), None);
-        assert_eq!(text("text/plain", "%%%"), None);
-        assert_eq!(text("text/plain", &STANDARD.encode([0xff, 0xfe])), None);
+        assert_eq!(text("text/plain", &encoded).as_deref(), Ok("a <b>bold</b>"));
+        assert_eq!(text("TEXT/HTML; charset=utf-8", &encoded).as_deref(), Ok("a bold"));
+        assert_eq!(text("application/pdf", &encoded), Err(Withheld::Format));
+        assert_eq!(text("text/rtf", &encoded), Err(Withheld::Format));
+        assert_eq!(text("image/png", &encoded), Err(Withheld::Media));
+        assert_eq!(text("text/plain", "%%%"), Err(Withheld::Format));
+        assert_eq!(text("text/plain", &STANDARD.encode([0xff, 0xfe])), Err(Withheld::Format));
         assert_eq!(
             text("text/plain; charset=iso-8859-1", &STANDARD.encode([0x4a, 0xe9])).as_deref(),
-            Some("Jé")
+            Ok("Jé")
         );
-        assert_eq!(text("text/plain", &STANDARD.encode("a\u{0}b")), None);
+        assert_eq!(text("text/plain", &STANDARD.encode("a\u{0}b")), Err(Withheld::Format));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::Redactor;
 /// The patient a bundle is about.
 pub(super) struct Subject {
     pub(super) pseudonym: Option<String>,
-    /// Days that dates move back, 1 to 365.
+    /// Days that dates move back, 1 to 365, or 1 to 52 whole weeks.
     pub(super) days: i64,
     /// What the vault keeps.
     pub(super) identity: Option<Value>,
@@ -31,13 +31,40 @@ pub(super) const CIVIL: [&str; 10] = ["SS", "SB", "DL", "PPN", "TAX", "NI", "NNU
 
 /// Assigning authority and value of an identifier.
 pub(super) fn authority_and_value(identifier: &Map<String, Value>) -> Option<(&str, &str)> {
-    let value = identifier.get("value").and_then(Value::as_str)?;
+    let filled = |text: &&str| !text.is_empty();
+    let value = identifier.get("value").and_then(Value::as_str).map(str::trim).filter(filled)?;
     let authority = identifier
         .get("system")
         .and_then(Value::as_str)
         .or_else(|| identifier.get("assigner")?.get("display")?.as_str())
-        .unwrap_or("");
+        .map_or("", str::trim);
     Some((authority, value))
+}
+
+/// What assigns a patient's number that names no assigner: the sender. Two hospitals that leave the authority out would otherwise make one
+/// person of two patients who have the same number.
+pub(super) fn sender(bundle: &Value) -> Option<String> {
+    let header = resources(bundle)
+        .find(|(_, resource)| resource.get("resourceType").and_then(Value::as_str) == Some("MessageHeader"))
+        .map(|(_, header)| header)?;
+    let string =
+        |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let reference = header.get("sender").and_then(|sender| string(sender, "/reference"));
+    let organization = reference.and_then(|reference| {
+        resources(bundle)
+            .find(|(url, resource)| {
+                let id = resource.get("id").and_then(Value::as_str).unwrap_or("");
+                *url == Some(reference.as_str()) || reference.strip_prefix("Organization/") == Some(id)
+            })
+            .map(|(_, organization)| Value::Object(organization.clone()))
+    });
+    let name = organization
+        .and_then(|organization| {
+            string(&organization, "/name").or_else(|| string(&organization, "/identifier/0/value"))
+        })
+        .or_else(|| header.get("sender").and_then(|sender| string(sender, "/display")))
+        .or_else(|| header.get("source").and_then(|source| string(source, "/endpoint")))?;
+    Some(format!("sender:{}", name.trim()))
 }
 
 pub(super) fn identifier_type(identifier: &Map<String, Value>) -> &str {
@@ -48,8 +75,18 @@ pub(super) fn identifier_type(identifier: &Map<String, Value>) -> &str {
         .unwrap_or("")
 }
 
+/// The pseudonym of a patient's identifier.
+pub(super) fn patient_pseudonym(
+    redactor: &Redactor,
+    authority: &str,
+    value: &str,
+    sender: Option<&str>,
+) -> String {
+    redactor.pseudonym(if authority.is_empty() { sender.unwrap_or("") } else { authority }, value)
+}
+
 /// Finds the first patient that was not replaced by another one (`link.type = replaced-by`) and its record number.
-pub(super) fn subject(redactor: &Redactor, bundle: &Value) -> Subject {
+pub(super) fn subject(redactor: &Redactor, bundle: &Value, sender: Option<&str>) -> Subject {
     let is_patient = |resource: &&Map<String, Value>| {
         resource.get("resourceType").and_then(Value::as_str) == Some("Patient")
     };
@@ -76,26 +113,34 @@ pub(super) fn subject(redactor: &Redactor, bundle: &Value) -> Subject {
             identifiers.iter().find(|id| !CIVIL.contains(&identifier_type(id)) && id.contains_key("value"))
         })
         .and_then(|id| authority_and_value(id));
-    let pseudonym = chosen.map(|(authority, value)| redactor.pseudonym(authority, value));
+    let pseudonym = chosen.map(|(authority, value)| patient_pseudonym(redactor, authority, value, sender));
 
     // Without a patient's identifier every message gets a shift of its own: a shift for all would be known once one date is.
-    let key = &redactor.config;
+    let key = redactor.keys.current();
     let mac = match &pseudonym {
-        Some(pseudonym) => key.key.mac("date-shift", &[pseudonym.as_bytes()]),
-        None => key.key.mac("date-shift/message", &[key.tenant.as_bytes(), bundle.to_string().as_bytes()]),
+        Some(pseudonym) => key.mac("date-shift", &[pseudonym.as_bytes()]),
+        None => key.mac("date-shift/message", &[bundle.to_string().as_bytes()]),
     };
     let number = mac.iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
-    let days = 1 + i64::try_from(number % 365).unwrap_or(0);
+    let (unit, units) = if redactor.config.shift_whole_weeks { (7, 52) } else { (1, 365) };
+    let days = unit * (1 + i64::try_from(number % units).unwrap_or(0));
 
     let identity = patient.map(|patient| {
         let kept = ["name", "birthDate", "identifier", "telecom", "address", "gender"];
-        Value::Object(
-            patient
-                .iter()
-                .filter(|(element, _)| kept.contains(&element.as_str()))
-                .map(|(element, value)| (element.clone(), value.clone()))
-                .collect(),
-        )
+        let mut identity: Map<String, Value> = patient
+            .iter()
+            .filter(|(element, _)| kept.contains(&element.as_str()))
+            .map(|(element, value)| (element.clone(), value.clone()))
+            .collect();
+        // What older records call this patient. It is sealed with the rest: a rotation links nobody's history for those without the vault.
+        let former = chosen.map(|(authority, value)| {
+            let authority = if authority.is_empty() { sender.unwrap_or("") } else { authority };
+            redactor.former_pseudonyms(authority, value)
+        });
+        if let Some(former) = former.filter(|former| !former.is_empty()) {
+            identity.insert("formerPseudonyms".into(), former.into());
+        }
+        Value::Object(identity)
     });
     Subject { pseudonym, days, identity }
 }
@@ -121,8 +166,7 @@ pub(super) fn ids(redactor: &Redactor, bundle: &Value) -> HashMap<String, String
 
 /// A keyed UUID (RFC 9562, version 8) for an id or URL.
 pub(super) fn uuid(redactor: &Redactor, seed: &str) -> String {
-    let config = &redactor.config;
-    let mac = config.key.mac("uuid", &[config.tenant.as_bytes(), seed.as_bytes()]);
+    let mac = redactor.keys.current().mac("uuid", &[seed.as_bytes()]);
     let mut bytes = [0u8; 16];
     bytes.copy_from_slice(&mac[..16]);
     bytes[6] = bytes[6] & 0x0f | 0x80;

@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use residual::Minted;
+
 use crate::text::{DateShift, Span, Tags};
 use crate::vault::{self, VaultEntry};
-use crate::{Error, Gazetteer, Kind, Redactor, TextDates};
+use crate::{Error, Gazetteer, Kind, Redactor, Report, TextDates};
 
 /// The `system` of identifiers whose value is a pseudonym.
 pub const PSEUDONYM_SYSTEM: &str = "urn:wardstream:pseudonym";
@@ -29,6 +31,8 @@ pub struct RedactedBundle {
     pub vault: Vec<VaultEntry>,
     /// How many elements and spans of each kind were replaced or removed.
     pub counts: BTreeMap<Kind, u32>,
+    /// The same by kind, what was done, and the layer that found it; and what was withheld.
+    pub report: Report,
     /// What was replaced in free text.
     pub spans: Vec<ElementSpan>,
 }
@@ -59,7 +63,8 @@ pub(crate) fn redact(redactor: &Redactor, bundle: &Value) -> Result<RedactedBund
         .and_then(Value::as_str)
         .ok_or(Error::NotAResource { reason: "no resourceType" })?;
     let gazetteer = Gazetteer::from_bundle(bundle);
-    let subject = identity::subject(redactor, bundle);
+    let sender = identity::sender(bundle);
+    let subject = identity::subject(redactor, bundle, sender.as_deref());
     let mut tags = Tags::default();
     if redactor.config.text_dates == TextDates::Shift {
         tags.shift = Some(DateShift { days: subject.days });
@@ -68,16 +73,26 @@ pub(crate) fn redact(redactor: &Redactor, bundle: &Value) -> Result<RedactedBund
         redactor,
         gazetteer: &gazetteer,
         ids: identity::ids(redactor, bundle),
+        sender: sender.as_deref(),
         days: subject.days,
         as_of: values::latest_date(bundle),
         tags,
-        counts: BTreeMap::new(),
+        report: Report::default(),
+        minted: Minted::default(),
+        refused: None,
         spans: Vec::new(),
         path: name.chars().filter(char::is_ascii_alphabetic).take(64).collect(),
         depth: 0,
     };
     let result = walk.resource(root)?.ok_or(Error::NothingAllowed)?;
-    residual::scan(&result, &gazetteer)?;
+    if let Some((path, reason)) = walk.refused {
+        return Err(Error::Unreadable { path, reason });
+    }
+    residual::scan(
+        &result,
+        &residual::Known { gazetteer: &gazetteer, local: &redactor.local },
+        &walk.minted,
+    )?;
     let vault = match (&redactor.config.vault, &subject.pseudonym, &subject.identity) {
         (Some(keys), Some(pseudonym), Some(identity)) => {
             vec![vault::seal_entry(keys.as_ref(), pseudonym, identity)?]
@@ -88,7 +103,8 @@ pub(crate) fn redact(redactor: &Redactor, bundle: &Value) -> Result<RedactedBund
         bundle: result,
         pseudonym: subject.pseudonym,
         vault,
-        counts: walk.counts,
+        counts: walk.report.by_kind(),
+        report: walk.report,
         spans: walk.spans,
     })
 }

@@ -102,6 +102,19 @@ pub(super) fn zip(text: &str) -> Option<String> {
     Some(if SMALL_AREAS.contains(&area) { "000".to_owned() } else { area.to_owned() })
 }
 
+/// Whether an address's state is one of the USA, by name or postal abbreviation.
+pub(super) fn is_state(text: &str) -> bool {
+    const TERRITORIES: [&str; 8] = ["AS", "GU", "MP", "VI", "FM", "MH", "PW", "UM"];
+    let (lower, upper) = (text.trim().to_lowercase(), text.trim().to_uppercase());
+    TERRITORIES.contains(&upper.as_str())
+        || lexicon::states().any(|(name, abbreviation)| name == lower || abbreviation == upper)
+}
+
+/// Whether an address's country is a code of ISO 3166-1, by its form.
+pub(super) fn is_country_code(text: &str) -> bool {
+    matches!(text.len(), 2 | 3) && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
 /// Whether a location's name is made of words for kinds of wards only; its numbers then go.
 pub(super) fn ward(text: &str) -> Option<String> {
     let words = tokenize(text);
@@ -209,6 +222,16 @@ mod tests {
         assert_eq!(zip("89301").as_deref(), Some("000"));
         assert_eq!(zip("SW1A 1AA"), None);
         assert_eq!(SMALL_AREAS.len(), 17);
+    }
+
+    #[test]
+    fn states_and_countries_are_no_cities() {
+        assert!(
+            is_state("WA") && is_state("wa") && is_state("Washington") && is_state("PR") && is_state("GU")
+        );
+        assert!(!is_state("Port Ludlow") && !is_state("Jefferson County") && !is_state(""));
+        assert!(is_country_code("US") && is_country_code("USA"));
+        assert!(!is_country_code("Port Ludlow") && !is_country_code("12"));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Walks a resource along the policy.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
+use super::residual::{Known, Minted};
 use super::{ElementSpan, PSEUDONYM_SYSTEM, attachment, identity, residual, values};
 use crate::policy::{Node, Rule, Treatment};
 use crate::text::Tags;
-use crate::{Error, Gazetteer, Kind, Redactor};
+use crate::{Action, Error, Gazetteer, Kind, OnUnreadable, Redactor, Report, Withheld};
 
 /// Deepest nesting of elements.
 const DEPTH: usize = 48;
@@ -24,11 +25,16 @@ pub(super) struct Walk<'w> {
     pub(super) redactor: &'w Redactor,
     pub(super) gazetteer: &'w Gazetteer,
     pub(super) ids: HashMap<String, String>,
+    pub(super) sender: Option<&'w str>,
     pub(super) days: i64,
     /// The day against which ages are counted.
     pub(super) as_of: Option<Date>,
     pub(super) tags: Tags,
-    pub(super) counts: BTreeMap<Kind, u32>,
+    pub(super) report: Report,
+    /// Every pseudonym and UUID given out.
+    pub(super) minted: Minted,
+    /// What may not be released without being read: the first such element.
+    pub(super) refused: Option<(String, Withheld)>,
     pub(super) spans: Vec<ElementSpan>,
     pub(super) path: String,
     pub(super) depth: usize,
@@ -117,7 +123,7 @@ impl<'w> Walk<'w> {
                 Treated::Gone => {
                     // A required primitive that cannot be kept says why; anything else that is required takes its parent along.
                     let primitive = !value.is_object() && !value.is_array();
-                    let masked = matches!(rule.treatment, Treatment::BirthYear)
+                    let masked = matches!(rule.treatment, Treatment::BirthYear | Treatment::Binary)
                         || (primitive && rule.required.is_some() && rule.treatment != Treatment::Remove);
                     if masked {
                         kept.insert(format!("_{name}"), values::absent("masked"));
@@ -170,13 +176,13 @@ impl<'w> Walk<'w> {
                 Treatment::Narrative => self.narrative(object),
                 Treatment::Extension => self.extension(object)?,
                 _ => {
-                    self.count(rule.kind);
+                    self.count(rule.kind, Action::Removed);
                     None
                 }
             }));
         }
         if matches!(rule.treatment, Treatment::Remove) {
-            self.count(rule.kind);
+            self.count(rule.kind, Action::Removed);
             return Ok(Treated::Gone);
         }
         let Value::String(text) = value else {
@@ -188,34 +194,43 @@ impl<'w> Walk<'w> {
         let result = match rule.treatment {
             Treatment::Keep => Some(self.checked(text)),
             Treatment::Text => Some(self.text(text)),
-            Treatment::Shift => self.dated(values::shift(text, self.days)),
-            Treatment::BirthYear => self.dated(values::birth_year(text, self.days, self.as_of)),
+            Treatment::Shift => self.dated(Action::Shifted, values::shift(text, self.days)),
+            Treatment::BirthYear => {
+                self.dated(Action::Generalised, values::birth_year(text, self.days, self.as_of))
+            }
             Treatment::Zip => {
-                self.count(Some(Kind::Location));
+                self.count(Some(Kind::Location), Action::Generalised);
                 values::zip(text)
             }
+            Treatment::State if values::is_state(text) => Some(text.to_owned()),
+            Treatment::State => {
+                self.count(Some(kind), Action::Removed);
+                None
+            }
+            Treatment::Country if values::is_country_code(text) => Some(text.to_owned()),
+            Treatment::Country => Some(self.text(text)),
             Treatment::Pseudonym => {
-                self.count(Some(kind));
-                Some(self.redactor.pseudonym("", text))
+                self.count(Some(kind), Action::Pseudonymised);
+                Some(self.minted.add(self.redactor.pseudonym("", text)))
             }
             Treatment::Id => Some(self.id(text, parent)),
             Treatment::Reference => Some(self.url(text)),
-            Treatment::Uri => Some(format!("urn:uuid:{}", identity::uuid(self.redactor, text))),
+            Treatment::Uri => Some(self.urn(text)),
             Treatment::Oid => {
-                self.count(Some(kind));
-                Some(format!("urn:uuid:{}", identity::uuid(self.redactor, text)))
+                self.count(Some(kind), Action::Pseudonymised);
+                Some(self.urn(text))
             }
             Treatment::RequestUrl => self.request_url(text),
             Treatment::System if values::public_system(text) => Some(self.checked(text)),
-            Treatment::System => Some(format!("urn:uuid:{}", identity::uuid(self.redactor, text))),
+            Treatment::System => Some(self.urn(text)),
             Treatment::Code => Some(self.code(text, parent)),
             Treatment::Mask => {
                 let kind = if rule.kind == Some(Kind::Location) { Kind::Organization } else { kind };
-                self.count(Some(kind));
+                self.count(Some(kind), Action::Tagged);
                 Some(self.tags.tag(kind, text))
             }
             Treatment::Ward => Some(values::ward(text).unwrap_or_else(|| {
-                self.count(Some(kind));
+                self.count(Some(kind), Action::Tagged);
                 self.tags.tag(kind, text)
             })),
             Treatment::Binary => self.binary(text, parent),
@@ -224,32 +239,53 @@ impl<'w> Walk<'w> {
         Ok(kept(result.filter(|text| !text.trim().is_empty()).map(Value::String)))
     }
 
-    fn count(&mut self, kind: Option<Kind>) {
+    fn count(&mut self, kind: Option<Kind>, action: Action) {
         if let Some(kind) = kind {
-            *self.counts.entry(kind).or_default() += 1;
+            self.report.element(kind, action);
         }
     }
 
-    fn dated(&mut self, date: Option<String>) -> Option<String> {
-        self.count(Some(Kind::Date));
+    fn dated(&mut self, action: Action, date: Option<String>) -> Option<String> {
+        self.count(Some(Kind::Date), action);
         date
     }
 
+    /// Free text without identifiers, or the stub that says why it is not there.
     fn text(&mut self, text: &str) -> String {
-        let redacted = self.redactor.redact_with(text, self.gazetteer, &mut self.tags);
+        self.readable(text).unwrap_or_else(|reason| {
+            self.withhold(Kind::Other, reason, self.redactor.config.unreadable_text);
+            reason.stub()
+        })
+    }
+
+    fn readable(&mut self, text: &str) -> Result<String, Withheld> {
+        let redacted = self.redactor.read(text, self.gazetteer, &mut self.tags)?;
         for span in redacted.spans {
-            self.count(Some(span.kind));
+            self.report.span(span.kind, span.layer);
             self.spans.push(ElementSpan { path: self.path.clone(), span });
         }
-        redacted.text
+        Ok(redacted.text)
+    }
+
+    fn withhold(&mut self, kind: Kind, reason: Withheld, then: OnUnreadable) {
+        self.report.withhold(kind, reason);
+        if then == OnUnreadable::Refuse {
+            self.refused.get_or_insert_with(|| (self.path.clone(), reason));
+        }
     }
 
     /// Codes stay unless they hold an identity.
     fn checked(&mut self, text: &str) -> String {
-        match residual::look(text, self.gazetteer) {
+        let known = Known { gazetteer: self.gazetteer, local: &self.redactor.local };
+        match residual::look(text, &known) {
             Some(_) => self.text(text),
             None => text.to_owned(),
         }
+    }
+
+    /// The keyed UUID that stands for a URI.
+    fn urn(&self, uri: &str) -> String {
+        self.minted.add(format!("urn:uuid:{}", identity::uuid(self.redactor, uri)))
     }
 
     fn code(&mut self, text: &str, coding: &Map<String, Value>) -> String {
@@ -264,13 +300,13 @@ impl<'w> Walk<'w> {
         }
         let name = resource.get("resourceType").and_then(Value::as_str).unwrap_or("");
         let seed = format!("{name}/{text}");
-        self.ids.get(&seed).cloned().unwrap_or_else(|| identity::uuid(self.redactor, &seed))
+        self.minted.add(self.ids.get(&seed).cloned().unwrap_or_else(|| identity::uuid(self.redactor, &seed)))
     }
 
     /// A fullUrl, or a reference as a string.
     fn url(&self, text: &str) -> String {
         if let Some(uuid) = self.ids.get(text) {
-            return format!("urn:uuid:{uuid}");
+            return self.minted.add(format!("urn:uuid:{uuid}"));
         }
         // "https://server/fhir/Patient/1/_history/2" is Patient/1.
         let unversioned = text.split("/_history/").next().unwrap_or(text);
@@ -278,23 +314,22 @@ impl<'w> Walk<'w> {
         let (id, name) = (steps.next().unwrap_or(""), steps.next().unwrap_or(""));
         let local = format!("{name}/{id}");
         if let Some(uuid) = self.ids.get(&local) {
-            return format!("urn:uuid:{uuid}");
+            return self.minted.add(format!("urn:uuid:{uuid}"));
         }
-        let uuid = |seed: &str| identity::uuid(self.redactor, seed);
         if let Some(contained) = text.strip_prefix('#') {
-            return format!("#{}", self.contained(contained));
+            return self.minted.add(format!("#{}", self.contained(contained)));
         }
         let known = self.redactor.policy.section(name).is_some()
             && name.starts_with(|c: char| c.is_ascii_uppercase());
         if known && !id.is_empty() {
-            return format!("{name}/{}", uuid(&local));
+            return self.minted.add(format!("{name}/{}", identity::uuid(self.redactor, &local)));
         }
-        format!("urn:uuid:{}", uuid(text))
+        self.urn(text)
     }
 
     /// The new id of a contained resource.
     fn contained(&self, id: &str) -> String {
-        identity::uuid(self.redactor, &format!("#/{id}"))
+        self.minted.add(identity::uuid(self.redactor, &format!("#/{id}")))
     }
 
     fn reference(&mut self, reference: &Map<String, Value>) -> Result<Option<Value>, Error> {
@@ -310,7 +345,7 @@ impl<'w> Walk<'w> {
             kept.insert("type".into(), json!(name));
         }
         if let Some(identifier) = reference.get("identifier").and_then(Value::as_object)
-            && let Some(identifier) = self.identifier(identifier, false)?
+            && let Some(identifier) = self.identifier(identifier, names_a_patient(reference))?
         {
             kept.insert("identifier".into(), identifier);
         }
@@ -327,9 +362,10 @@ impl<'w> Walk<'w> {
             } else {
                 Kind::Name
             };
-            self.count(Some(kind));
             // Alone it keeps a required reference from being empty.
-            if !kept.contains_key("reference") && !kept.contains_key("identifier") {
+            let alone = !kept.contains_key("reference") && !kept.contains_key("identifier");
+            self.count(Some(kind), if alone { Action::Tagged } else { Action::Removed });
+            if alone {
                 kept.insert("display".into(), json!(self.tags.tag(kind, display)));
             }
         }
@@ -347,14 +383,18 @@ impl<'w> Walk<'w> {
             "SS" | "SB" => Kind::Ssn,
             "DL" | "PPN" | "LN" | "NPI" | "DEA" | "MD" => Kind::License,
             "AN" | "ANC" => Kind::Account,
+            "MR" | "PI" | "PT" => Kind::MedicalRecord,
+            "MB" | "NH" | "MC" | "MA" => Kind::HealthPlan,
+            "SNO" | "UDI" => Kind::Device,
             _ if of_patient => Kind::MedicalRecord,
             _ => Kind::Other,
         };
-        self.count(Some(kind));
-        if civil {
-            return Ok(None);
-        }
-        let Some((authority, value)) = identity::authority_and_value(identifier) else { return Ok(None) };
+        let parts = identity::authority_and_value(identifier);
+        // A hospital that configures a format says what its numbers are.
+        let kind = parts.and_then(|(_, value)| self.redactor.local.kind_in(value)).unwrap_or(kind);
+        let parts = parts.filter(|_| !civil);
+        self.count(Some(kind), if parts.is_some() { Action::Pseudonymised } else { Action::Removed });
+        let Some((authority, value)) = parts else { return Ok(None) };
         let mut kept = Map::new();
         if let Some(usage @ ("usual" | "official" | "temp" | "secondary" | "old")) =
             identifier.get("use").and_then(Value::as_str)
@@ -375,7 +415,12 @@ impl<'w> Walk<'w> {
             }
         }
         kept.insert("system".into(), json!(PSEUDONYM_SYSTEM));
-        kept.insert("value".into(), json!(self.redactor.pseudonym(authority, value)));
+        let pseudonym = if of_patient {
+            identity::patient_pseudonym(self.redactor, authority, value, self.sender)
+        } else {
+            self.redactor.pseudonym(authority, value)
+        };
+        kept.insert("value".into(), json!(self.minted.add(pseudonym)));
         Ok(Some(Value::Object(kept)))
     }
 
@@ -409,7 +454,7 @@ impl<'w> Walk<'w> {
             }
         }
         if values::limit_years(&mut kept) {
-            self.count(Some(Kind::Age));
+            self.count(Some(Kind::Age), Action::Generalised);
         }
         (!kept.is_empty()).then_some(Value::Object(kept))
     }
@@ -427,24 +472,24 @@ impl<'w> Walk<'w> {
         if let Some(created) = string("creation").and_then(|created| values::shift(created, self.days)) {
             kept.insert("creation".into(), json!(created));
         }
-        let text = string("data").and_then(|data| attachment::text(content_type, data));
+        let text = match string("data") {
+            Some(data) => attachment::text(content_type, data).and_then(|text| self.readable(&text)),
+            None if attachment.contains_key("url") => Err(Withheld::Link),
+            None => Err(Withheld::Format),
+        };
         match text {
-            Some(text) => {
+            Ok(text) => {
                 if let Some(title) = string("title") {
                     kept.insert("title".into(), json!(self.text(title)));
                 }
-                let text = self.text(&text);
                 attachment::with_text(&mut kept, &text);
             }
-            None => {
+            Err(reason) => {
                 if attachment.contains_key("data") || attachment.contains_key("url") {
-                    self.count(Some(if content_type.starts_with("image/") {
-                        Kind::Photo
-                    } else {
-                        Kind::Other
-                    }));
+                    let kind = if content_type.starts_with("image/") { Kind::Photo } else { Kind::Other };
+                    self.withhold(kind, reason, self.redactor.config.unreadable_attachments);
                 }
-                attachment::withheld(&mut kept);
+                attachment::withheld(&mut kept, reason);
                 // att-1: data needs a content type; so does the reason for its absence.
                 kept.entry("contentType").or_insert(json!("application/octet-stream"));
             }
@@ -454,15 +499,18 @@ impl<'w> Walk<'w> {
 
     fn binary(&mut self, data: &str, binary: &Map<String, Value>) -> Option<String> {
         let content_type = binary.get("contentType").and_then(Value::as_str).unwrap_or("");
-        let text = attachment::text(content_type, data);
-        let Some(text) = text else {
-            self.count(Some(if content_type.starts_with("image/") { Kind::Photo } else { Kind::Other }));
-            return None;
-        };
-        let text = self.text(&text);
-        let mut object = Map::new();
-        attachment::with_text(&mut object, &text);
-        object.get("data").and_then(Value::as_str).map(str::to_owned)
+        match attachment::text(content_type, data).and_then(|text| self.readable(&text)) {
+            Ok(text) => {
+                let mut object = Map::new();
+                attachment::with_text(&mut object, &text);
+                object.get("data").and_then(Value::as_str).map(str::to_owned)
+            }
+            Err(reason) => {
+                let kind = if content_type.starts_with("image/") { Kind::Photo } else { Kind::Other };
+                self.withhold(kind, reason, self.redactor.config.unreadable_attachments);
+                None
+            }
+        }
     }
 
     fn narrative(&mut self, narrative: &Map<String, Value>) -> Option<Value> {
@@ -480,10 +528,9 @@ impl<'w> Walk<'w> {
             Some(id) if !id.is_empty() => {
                 let id = id.split(['/', '?']).next().unwrap_or("");
                 let seed = format!("{name}/{id}");
-                format!(
-                    "{name}/{}",
-                    self.ids.get(&seed).cloned().unwrap_or_else(|| identity::uuid(self.redactor, &seed))
-                )
+                let uuid =
+                    self.ids.get(&seed).cloned().unwrap_or_else(|| identity::uuid(self.redactor, &seed));
+                self.minted.add(format!("{name}/{uuid}"))
             }
             _ => name.to_owned(),
         })
@@ -538,6 +585,31 @@ impl<'w> Walk<'w> {
     }
 }
 
+/// Whether a logical reference is one to a patient.
+fn names_a_patient(reference: &Map<String, Value>) -> bool {
+    let string = |element: &str| reference.get(element).and_then(Value::as_str).unwrap_or("");
+    string("type") == "Patient" || string("reference").contains("Patient/")
+}
+
+/// The codes of the value set data-absent-reason.
+const REASONS: [&str; 15] = [
+    "unknown",
+    "asked-unknown",
+    "temp-unknown",
+    "not-asked",
+    "asked-declined",
+    "masked",
+    "not-applicable",
+    "unsupported",
+    "as-text",
+    "error",
+    "not-a-number",
+    "negative-infinity",
+    "positive-infinity",
+    "not-performed",
+    "not-permitted",
+];
+
 /// The reason for the absence of a primitive is all that stays of its extensions.
 fn primitive_extension(value: &Value) -> Option<Value> {
     let extensions = value.get("extension")?.as_array()?;
@@ -548,6 +620,6 @@ fn primitive_extension(value: &Value) -> Option<Value> {
                 == Some("http://hl7.org/fhir/StructureDefinition/data-absent-reason")
         })
         .find_map(|extension| extension.get("valueCode")?.as_str())
-        .filter(|reason| reason.len() <= 20 && reason.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        .filter(|reason| REASONS.contains(reason))
         .map(values::absent)
 }

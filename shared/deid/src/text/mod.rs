@@ -12,7 +12,7 @@ mod unknown_names;
 
 use serde::Serialize;
 
-use crate::{Gazetteer, Kind};
+use crate::{Gazetteer, Kind, Withheld};
 
 pub use model::{ModelSpan, SpanModel, SpanModelError};
 pub(crate) use tags::{DateShift, Tags, back as back_by};
@@ -29,6 +29,18 @@ pub enum Layer {
     List,
     /// The token classification model.
     Model,
+}
+
+impl Layer {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Layer::Gazetteer => "gazetteer",
+            Layer::Pattern => "pattern",
+            Layer::List => "list",
+            Layer::Model => "model",
+        }
+    }
 }
 
 /// An identifier in the input.
@@ -53,6 +65,9 @@ pub struct RedactedText {
     pub text: String,
     /// What was replaced, in order, without overlap.
     pub spans: Vec<Span>,
+    /// Why the whole text is a stub, where it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Withheld>,
 }
 
 impl std::fmt::Debug for RedactedText {
@@ -108,7 +123,7 @@ pub(crate) fn redact(text: &str, detectors: &Detectors<'_>, tags: &mut Tags) -> 
         (masked, pieces) = trial.apply(text, &found);
     }
     let (masked, _) = tags.apply(text, &found);
-    RedactedText { text: masked, spans: scalar_spans(text, &found) }
+    RedactedText { text: masked, spans: scalar_spans(text, &found), withheld: None }
 }
 
 /// One look at a text: candidates of every layer, united, without those in tags.

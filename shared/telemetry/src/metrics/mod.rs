@@ -14,6 +14,7 @@
 //! | `wardstream_dependency_up` | gauge | stage, dependency |
 //! | `wardstream_notifications_total` | counter | channel, outcome |
 //! | `wardstream_redactions_total` | counter | kind |
+//! | `wardstream_withheld_total` | counter | reason |
 //! | `wardstream_unmapped_total` | counter | field |
 //! | `wardstream_build_info` | info | version |
 //!

@@ -13,7 +13,8 @@ use prometheus_client::registry::Registry;
 
 use super::histogram::{END_TO_END, Histogram, PROCESS};
 use super::labels::{
-    ChannelOutcome, Field, Kind, Stage, StageDependency, StageEnd, StageFate, StagePartition, StageTopic,
+    ChannelOutcome, Field, Kind, Reason, Stage, StageDependency, StageEnd, StageFate, StagePartition,
+    StageTopic,
 };
 use super::snapshot::{Snapshot, Tally};
 use super::stage::StageMetrics;
@@ -38,6 +39,7 @@ struct Inner {
     stages: Mutex<BTreeMap<String, StageMetrics>>,
     notifications: Tallies<ChannelOutcome>,
     redactions: Tallies<Kind>,
+    withheld: Tallies<Reason>,
     unmapped: Tallies<Field>,
 }
 
@@ -111,7 +113,8 @@ impl Metrics {
             transactions: Family::default(),
             dependency_up: Family::default(),
         };
-        let (notifications, redactions, unmapped) = (Tallies::new(), Tallies::new(), Tallies::new());
+        let (notifications, redactions) = (Tallies::new(), Tallies::new());
+        let (withheld, unmapped) = (Tallies::new(), Tallies::new());
         let r = &mut registry;
         r.register("build", "The build that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         r.register("records_in", "Records read", families.records_in.clone());
@@ -138,6 +141,7 @@ impl Metrics {
         );
         r.register("notifications", "Notifications by channel and outcome", notifications.family.clone());
         r.register("redactions", "Identifiers removed, by kind", redactions.family.clone());
+        r.register("withheld", "Texts and attachments withheld whole, by reason", withheld.family.clone());
         r.register("unmapped", "HL7 v2 fields with a value but no place in FHIR", unmapped.family.clone());
         Self(Arc::new(Inner {
             registry,
@@ -145,6 +149,7 @@ impl Metrics {
             stages: Mutex::default(),
             notifications,
             redactions,
+            withheld,
             unmapped,
         }))
     }
@@ -170,6 +175,11 @@ impl Metrics {
         self.0.redactions.add(kind, count, || Kind { kind: kind.to_owned() });
     }
 
+    /// Counts texts and attachments that were withheld because they cannot be read. `reason` is a word of the program (`language`, `media`).
+    pub fn withheld(&self, reason: &str, count: u64) {
+        self.0.withheld.add(reason, count, || Reason { reason: reason.to_owned() });
+    }
+
     /// Counts a field without a place in FHIR. `field` is its name (`PID-22`), never what it holds.
     pub fn unmapped(&self, field: &str, count: u64) {
         self.0.unmapped.add(field, count, || Field { field: field.to_owned() });
@@ -193,6 +203,7 @@ impl Metrics {
             stages: stages.iter().map(|(name, stage)| stage.snapshot(name)).collect(),
             notifications: self.0.notifications.list(),
             redactions: self.0.redactions.list(),
+            withheld: self.0.withheld.list(),
             unmapped: self.0.unmapped.list(),
         }
     }
@@ -222,6 +233,7 @@ mod tests {
         stage.dependency("kafka", true);
         metrics.notification("email", "accepted");
         metrics.redactions("name", 5);
+        metrics.withheld("media", 2);
         metrics.unmapped("PID-22", 1);
 
         let page = metrics.encode();
@@ -240,6 +252,7 @@ mod tests {
             "wardstream_dependency_up{stage=\"ingest\",dependency=\"kafka\"} 1",
             "wardstream_notifications_total{channel=\"email\",outcome=\"accepted\"} 1",
             "wardstream_redactions_total{kind=\"name\"} 5",
+            "wardstream_withheld_total{reason=\"media\"} 2",
             "wardstream_unmapped_total{field=\"PID-22\"} 1",
             "# EOF",
         ] {

@@ -11,6 +11,8 @@ pub struct Snapshot {
     pub notifications: Vec<Tally>,
     /// Identifiers removed, by kind.
     pub redactions: Vec<Tally>,
+    /// Texts and attachments withheld whole, by reason.
+    pub withheld: Vec<Tally>,
     /// HL7 v2 fields that carried a value for which the conversion has no place.
     pub unmapped: Vec<Tally>,
 }
