@@ -19,6 +19,9 @@ narrative (`text.div`) of every resource is removed, and an element's own `id` i
 A second, independent look at every string and number of the result refuses the whole record if something in it still looks like an
 identifier; it is then a dead letter ([DEID-401](errors/DEID-401.md)), not an output.
 
+Two things for the officer to decide, not for the software: shifted dates are not the person's dates, but they are dates, where paragraph
+(C) lets years stay; and keyed pseudonyms are codes in the sense of 164.514(c), whose key must stay with the covered entity.
+
 ## The treatments
 
 | treatment | what becomes of the element |
