@@ -9,10 +9,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+use crate::broker::Trouble;
 use crate::{Observer, ffi};
 
 /// Name of the broker among a service's dependencies.
 pub(crate) const KAFKA: &str = "kafka";
+
+/// Why a consumer is of no more use, if it is: another of its name took its place, for instance. librdkafka tells that
+/// behind everything else that it has to tell, so it is asked.
+pub(crate) fn done_for<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Trouble> {
+    let (_, detail) = consumer.client().fatal_error()?;
+    Some(Trouble { detail, refused: true })
+}
 
 /// What a consumer does when partitions come and go. Called on the polling thread.
 pub(crate) trait Assignments: Send + Sized + 'static {
@@ -168,6 +176,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use rdkafka::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
     use rdkafka::statistics::Broker;
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Code};
     use telemetry::{Health, Metrics};
@@ -220,10 +230,8 @@ mod tests {
         }
     }
 
-    /// librdkafka's own broker in this process, which can be told to forget a member at the very moment it joins.
-    #[test]
-    fn a_static_member_that_was_forgotten_while_it_joined_begins_anew() {
-        let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
+    /// A static member of a group at librdkafka's own broker in this process.
+    fn member(cluster: &MockCluster<'_, DefaultProducerContext>) -> BaseConsumer<GroupContext<Told>> {
         cluster.create_topic("in", 2, 1).unwrap();
         let observer = Observer::new("t", Metrics::new().stage("t"), Health::new());
         let consumer: BaseConsumer<_> = ClientConfig::new()
@@ -232,24 +240,51 @@ mod tests {
             .set("group.instance.id", "one")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("heartbeat.interval.ms", "50")
+            // So long the group waits for the member that it forgot.
+            .set("session.timeout.ms", "6000")
             .create_with_context(GroupContext::new(Told::default(), observer))
             .unwrap();
         consumer.subscribe(&["in"]).unwrap();
-        let until = |holds: &dyn Fn(&[i64]) -> bool| {
-            let deadline = Instant::now() + Duration::from_secs(60);
-            while !holds(&consumer.context().state().0) {
-                assert!(Instant::now() < deadline, "{:?}", consumer.context().state().0);
-                let _ = consumer.poll(Duration::from_millis(10));
-            }
-        };
-        until(&|told| told.contains(&2));
+        until(&consumer, |told| told.contains(&2));
+        consumer
+    }
+
+    fn until(consumer: &BaseConsumer<GroupContext<Told>>, holds: impl Fn(&[i64]) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds(&consumer.context().state().0) {
+            assert!(Instant::now() < deadline, "{:?}", consumer.context().state().0);
+            let _ = consumer.poll(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn a_static_member_that_was_forgotten_while_it_joined_begins_anew() {
+        let cluster = MockCluster::new(1).unwrap();
+        let consumer = member(&cluster);
         assert!(consumer.context().is_same_member(&consumer));
         let first = ffi::member_id(consumer.client());
         cluster.request_errors(RDKafkaApiKey::JoinGroup, &[Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID]);
         cluster.request_errors(RDKafkaApiKey::Heartbeat, &[Code::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS]);
-        until(&|told| told.contains(&-2));
-        until(&|told| told.ends_with(&[-2, 2, 0]) || told.ends_with(&[-2, 2]));
+        until(&consumer, |told| told.ends_with(&[-2, 2, 0]));
         assert!(consumer.context().is_same_member(&consumer));
         assert_ne!(ffi::member_id(consumer.client()), first);
+    }
+
+    #[test]
+    fn a_member_whose_place_was_taken_is_done_for_before_it_is_told() {
+        let cluster = MockCluster::new(1).unwrap();
+        let consumer = member(&cluster);
+        assert!(done_for(&consumer).is_none());
+        cluster.request_errors(RDKafkaApiKey::Heartbeat, &[Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let trouble = loop {
+            // Nobody polls.
+            if let Some(trouble) = done_for(&consumer) {
+                break trouble;
+            }
+            assert!(Instant::now() < deadline, "the heartbeat was answered");
+            std::thread::yield_now();
+        };
+        assert!(trouble.refused && trouble.detail.contains("fenced"), "{trouble:?}");
     }
 }

@@ -16,7 +16,7 @@ use telemetry::{Heartbeat, TransactionEnd};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{Broker, End, Key, Trouble};
-use crate::client::{Assignments, GroupContext, KAFKA};
+use crate::client::{Assignments, GroupContext, KAFKA, done_for};
 use crate::link::{Link, Sessions};
 use crate::machine::Machine;
 use crate::orphans;
@@ -498,6 +498,12 @@ impl<S: Stage> Line<'_, S> {
         let mut core = self.consumer.context().state();
         let jobs = core.observe();
         self.pool.submit(jobs);
+        if let Some(trouble) = done_for(self.consumer) {
+            core.machine.refused("consume", trouble);
+        }
+        if let Some(failure) = core.machine.failed() {
+            return Err(failure.into());
+        }
         let Core { machine, sessions, .. } = &mut *core;
         machine.tick(Instant::now(), &mut Link { consumer: self.consumer, sessions });
         let jobs = core.observe();

@@ -8,7 +8,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetry::Heartbeat;
 
 use crate::broker::Trouble;
-use crate::client::{Assignments, GroupContext, KAFKA};
+use crate::client::{Assignments, GroupContext, KAFKA, done_for};
 use crate::{Config, Error, Incoming, Observer, Unavailable, orphans};
 
 /// A group member that only reads, for a consumer whose outputs lie outside Kafka and who decides itself where each
@@ -99,6 +99,9 @@ impl Tail {
         self.heartbeat.beat();
         if let Some(event) = self.consumer.context().state().0.pop_front() {
             return Ok(Some(event));
+        }
+        if let Some(Trouble { detail, .. }) = done_for(&self.consumer) {
+            return Err(Error::Refused { context: "consume", detail });
         }
         let message = match self.consumer.poll(timeout) {
             Some(Ok(message)) => message,
