@@ -151,7 +151,9 @@ fn serve(options: Options, shutdown: CancellationToken) -> Result<(), Failure> {
         }
         Role::Validate => validate::run(validate::Config { kafka, registry, ..Default::default() }, &process),
         Role::Redact => {
-            redact::run(redact::Config { kafka, registry, deid: deid(), ..Default::default() }, &process)
+            let mut config = redact::Config { kafka, registry, deid: deid(), ..Default::default() };
+            config.models.folder = encoder().with_file_name("rampart");
+            redact::run(config, &process)
         }
         Role::Classify => {
             let mut config = classify::Config { kafka, registry, ..Default::default() };

@@ -54,7 +54,8 @@ pub(crate) fn measure() -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let registry = Registry::start(runtime.handle())?;
     let codec = Codec::new(&registry.config(), runtime.handle().clone())?;
-    let redactor = deid().redactor(None)?;
+    let folder = encoder().with_file_name("rampart");
+    let redactor = deid().redactor(None, redact::Model { folder, ..Default::default() }.load()?)?;
     let notify = NotifyConfig::default();
     let (routing, composer) = (notify.routing()?, notify.composer()?);
     let encoder = encoder();

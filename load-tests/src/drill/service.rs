@@ -75,7 +75,12 @@ pub(crate) fn config(service: &str, instance: &str, of: &Surroundings<'_>) -> St
     let own = match service {
         redact::NAME => {
             let redact::Deid { key, vault_key, .. } = deid();
-            format!("[deid]\nkey = \"{}\"\nvault_key = \"{}\"\n", key.expose(), vault_key.expose())
+            // Drills are about records, not about what is found in them.
+            format!(
+                "[models]\nenabled = false\n[deid]\nkey = \"{}\"\nvault_key = \"{}\"\n",
+                key.expose(),
+                vault_key.expose()
+            )
         }
         classify::NAME | summarize::NAME => format!("[models]\nfolder = \"{}\"\n", models.display()),
         notify::NAME => {

@@ -170,6 +170,7 @@ impl Parts {
             let mut config =
                 redact::Config { kafka: kafka.clone(), registry: registry.clone(), ..Default::default() };
             config.deid = deid();
+            config.models.folder = encoder().with_file_name("rampart");
             stages.push(Service::start(redact::NAME, redact::run, config, &process));
 
             let mut config =

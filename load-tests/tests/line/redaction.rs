@@ -18,7 +18,7 @@ fn no_planted_identifier_survives_redaction() {
     let settings = deid();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let vault = settings.key_service.open(&settings, runtime.handle()).unwrap();
-    let redactor: Redactor = settings.redactor(Some(vault)).unwrap();
+    let redactor: Redactor = settings.redactor(Some(vault), None).unwrap();
     for seed in [1, 3, 12] {
         let config = Config { seed, patients: 300, damage_rate: 0.0, ..Config::default() };
         let feed: Vec<FeedMessage> = Feed::new(config).take(MESSAGES).collect();

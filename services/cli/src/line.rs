@@ -101,7 +101,9 @@ impl Line {
         Ok(Self {
             until,
             options: args.zone.options()?,
-            redactor: (until >= Stage::Redact).then(|| redact::redactor(true)).transpose()?,
+            redactor: (until >= Stage::Redact)
+                .then(|| redact::redactor(true, Some(&args.models)))
+                .transpose()?,
             models: (until >= Stage::Classify).then(|| args.models.load()).transpose()?,
             notify: (until >= Stage::Notify).then(notify).transpose()?,
         })

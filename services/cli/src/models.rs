@@ -31,7 +31,7 @@ pub(crate) struct Args {
 /// Where models are.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Folder {
-    /// Folder that holds the encoder's folder, `all-MiniLM-L6-v2`.
+    /// Folder that holds the models' folders, `all-MiniLM-L6-v2` and `rampart`.
     #[arg(
         long = "models",
         value_name = "FOLDER",
@@ -45,6 +45,11 @@ impl Folder {
     /// The encoder's folder.
     pub(crate) fn encoder(&self) -> PathBuf {
         self.folder.join("all-MiniLM-L6-v2")
+    }
+
+    /// The folder of the token classifier of `redact`.
+    pub(crate) fn classifier(&self) -> PathBuf {
+        self.folder.join("rampart")
     }
 
     pub(crate) fn load(&self) -> Result<Models, Outcome> {
@@ -103,11 +108,14 @@ pub(crate) fn each_document(args: &Args, answer: fn(&Models, &Document) -> Resul
             }
         }
         From::Hl7 => {
-            let (options, redactor) =
-                match args.zone.options().and_then(|zone| Ok((zone, redact::redactor(false)?))) {
-                    Ok(both) => both,
-                    Err(outcome) => return outcome,
-                };
+            let (options, redactor) = match args
+                .zone
+                .options()
+                .and_then(|zone| Ok((zone, redact::redactor(false, Some(&args.folder))?)))
+            {
+                Ok(both) => both,
+                Err(outcome) => return outcome,
+            };
             let rejected = each_message(&inputs, &options, |name, conversion| {
                 let redacted = redact::bundle_of(&redactor, &conversion.bundle);
                 give(name, redacted.map(|redacted| Document::from_bundle(&redacted.bundle)));

@@ -6,6 +6,7 @@ use settings::Secret;
 
 use crate::convert::{Zone, each_message};
 use crate::input::{self, From, Input};
+use crate::models::Folder;
 use crate::output::{Outcome, complain, documents, line, usage};
 
 /// What `redact` takes.
@@ -25,6 +26,11 @@ pub(crate) struct Args {
     /// Read lines `{"id": …, "text": …}` and answer each with `{"id", "text", "spans"}`; with `--from text`.
     #[arg(long)]
     ndjson: bool,
+    /// Use the rules alone, without the token classifier behind them.
+    #[arg(long)]
+    no_model: bool,
+    #[command(flatten)]
+    models: Folder,
     #[command(flatten)]
     zone: Zone,
 }
@@ -40,7 +46,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if args.ndjson && args.from != From::Text {
         return usage("--ndjson goes with --from text");
     }
-    let redactor = match redactor(args.from != From::Text) {
+    let models = (!args.no_model).then_some(&args.models);
+    let redactor = match redactor(args.from != From::Text, models) {
         Ok(redactor) => redactor,
         Err(outcome) => return outcome,
     };
@@ -187,14 +194,14 @@ impl Results {
 }
 
 /// The redactor of the service, with its settings from the environment (`WARDSTREAM_DEID__KEY` and so on). Without
-/// keys it makes some: pseudonyms then hold for this run only.
-pub(crate) fn redactor(pseudonyms: bool) -> Result<Redactor, Outcome> {
-    let args = settings::Args {
-        config: std::env::var_os("WARDSTREAM_CONFIG").map(PathBuf::from),
-        ..Default::default()
-    };
-    let mut config: redact::Config =
-        settings::load(&args).map_err(|error| usage(format_args!("[{}] {error}", error.code())))?;
+/// keys it makes some: pseudonyms then hold for this run only. `models` has the token classifier's folder where no setting
+/// names one; without it, or where the classifier is not there, the rules are alone.
+pub(crate) fn redactor(pseudonyms: bool, models: Option<&Folder>) -> Result<Redactor, Outcome> {
+    let file = std::env::var_os("WARDSTREAM_CONFIG").map(PathBuf::from);
+    // The variable of `--models`, which would else be taken for the section of that name.
+    let environment = std::env::vars_os().filter(|(name, _)| name != "WARDSTREAM_MODELS");
+    let mut config: redact::Config = settings::load_from(file.as_deref(), environment)
+        .map_err(|error| usage(format_args!("[{}] {error}", error.code())))?;
     if config.deid.key.is_empty() {
         if pseudonyms {
             complain(
@@ -203,8 +210,24 @@ pub(crate) fn redactor(pseudonyms: bool) -> Result<Redactor, Outcome> {
         }
         config.deid.key = ephemeral();
     }
+    if config.models.folder == redact::Model::default().folder
+        && let Some(models) = models
+    {
+        config.models.folder = models.classifier();
+    }
+    if models.is_none() {
+        config.models.enabled = false;
+    } else if config.models.enabled && !config.models.is_there() {
+        complain(format_args!(
+            "note: rules alone, without the token classifier: {} is not complete; deploy/local/models/fetch.sh fetches it",
+            config.models.folder.display()
+        ));
+        config.models.enabled = false;
+    }
+    let refuse = |error: settings::Error| usage(format_args!("[{}] {error}", error.code()));
+    let model = config.models.load().map_err(refuse)?;
     // What a pseudonym stands for is not kept here.
-    config.deid.redactor(None).map_err(|error| usage(format_args!("[{}] {error}", error.code())))
+    config.deid.redactor(None, model).map_err(refuse)
 }
 
 fn ephemeral() -> Secret {

@@ -62,7 +62,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         listen: args.listen,
         mllp: args.mllp,
         data: args.data.clone(),
-        models: args.models.encoder(),
+        encoder: args.models.encoder(),
+        classifier: args.models.classifier(),
         bootstrap_servers: args.bootstrap_servers.clone(),
         partitions: args.partitions,
         demo: args.demo.then(|| Demo {

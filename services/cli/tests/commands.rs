@@ -196,7 +196,7 @@ fn validate_takes_profiles_and_packages() {
 
 #[test]
 fn redact_takes_a_note() {
-    let ran = pure(&["redact", "--from", "text"], NOTE);
+    let ran = pure(&["redact", "--from", "text", "--no-model"], NOTE);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert!(!holds_an_identifier(&ran.out) && ran.out.contains("crushing chest pain"), "{}", ran.out);
     let explained = pure(&["redact", "--from", "text", "--explain", "-"], NOTE).json();
@@ -216,6 +216,21 @@ fn redact_takes_a_note() {
             "{expected:?} is missing"
         );
     }
+}
+
+/// The classifier is used where it is; without it a line says so, once.
+#[test]
+fn redact_says_when_rules_are_alone() {
+    let alone = run(&["redact", "--from", "text"], "No one.", Some(Path::new("/nonexistent")));
+    assert_eq!((alone.code, alone.out.as_str(), alone.err.lines().count()), (0, "No one.\n", 1));
+    assert!(alone.err.contains("/nonexistent/rampart"), "{}", alone.err);
+    let Some(models) = models("redact_says_when_rules_are_alone") else { return };
+    let text = "Flew in from Szczebrzeszyn with Wojciechowska yesterday.";
+    let ran = run(&["redact", "--from", "text", "--explain"], text, Some(&models));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let explained = ran.json();
+    let layers = explained["spans"].as_array().unwrap().iter().map(|span| span["layer"].as_str().unwrap());
+    assert!(layers.clone().any(|layer| layer == "model"), "{explained}");
 }
 
 /// Offsets count Unicode characters, and a line that cannot be read does not stop the others.

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use deid::{Checksum, KeyEncryption, Kind, OnUnreadable, Redactor, SecretKey, TextDates};
+use deid::{Checksum, KeyEncryption, Kind, OnUnreadable, Redactor, SecretKey, SpanModel, TextDates};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::Precision;
 use settings::{Error, Secret};
 
 use crate::keys::KeyService;
@@ -20,6 +22,66 @@ pub struct Config {
     pub telemetry: telemetry::Config,
     /// De-identification.
     pub deid: Deid,
+    /// The token classifier behind the rules of free text.
+    pub models: Model,
+}
+
+/// The token classifier behind the rules of free text.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// Whether it is used. `docs/deid-model.md` has what it finds beyond the rules and what it costs.
+    pub enabled: bool,
+    /// Folder of a BERT token classifier: `config.json` with `id2label`, `tokenizer.json`, and `model.safetensors` or
+    /// `onnx/model_q4.onnx`.
+    pub folder: PathBuf,
+    /// What it multiplies: `int8`, or `f32` at half the speed.
+    pub precision: Precision,
+    /// Probability from which on a word counts as part of an identifier, above 0 and below 1.
+    pub confidence: f32,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            folder: PathBuf::from(".cache/models/rampart"),
+            precision: Precision::default(),
+            confidence: 0.5,
+        }
+    }
+}
+
+impl Model {
+    /// Checks that the files are there, so that a wrong folder ends the process before it opens a socket.
+    ///
+    /// # Errors
+    /// The file that is missing, or a probability that is none.
+    pub fn check(&self) -> Result<(), Vec<Error>> {
+        let mut faults = Vec::new();
+        if !(self.confidence > 0.0 && self.confidence < 1.0) {
+            faults.push(Error::invalid("models.confidence", "it must be above 0 and below 1"));
+        }
+        if self.enabled {
+            faults.extend(self.missing().map(|names| {
+                let reason = format!("{} has no {}", self.folder.display(), names.join(" or "));
+                Error::invalid("models.folder", reason)
+            }));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// Whether the folder has all files.
+    pub fn is_there(&self) -> bool {
+        self.missing().next().is_none()
+    }
+
+    /// Files that the folder lacks, each with its alternatives.
+    fn missing(&self) -> impl Iterator<Item = &'static [&'static str]> {
+        const FILES: [&[&str]; 3] =
+            [&["config.json"], &["tokenizer.json"], &["model.safetensors", "onnx/model_q4.onnx"]];
+        FILES.into_iter().filter(|names| !names.iter().any(|name| self.folder.join(name).is_file()))
+    }
 }
 
 /// De-identification.
@@ -123,12 +185,18 @@ impl Default for Deid {
 }
 
 impl Deid {
-    /// The redactor that these settings describe, with `vault` for the identities. Opens no connection.
+    /// The redactor that these settings describe, with `vault` for the identities and `model` behind the rules. Opens no
+    /// connection.
     ///
     /// # Errors
     /// When a key is missing or short, or a format is none.
-    pub fn redactor(&self, vault: Option<Arc<dyn KeyEncryption>>) -> Result<Redactor, Error> {
+    pub fn redactor(
+        &self,
+        vault: Option<Arc<dyn KeyEncryption>>,
+        model: Option<Arc<dyn SpanModel>>,
+    ) -> Result<Redactor, Error> {
         let mut config = deid::Config::new(key("deid.key", &self.key)?, self.key_version, &self.tenant);
+        config.model = model;
         for (version, secret) in &self.former_keys {
             let name = format!("deid.former_keys.{version}");
             let number = version.parse().map_err(|_| Error::invalid(&name, "a version is a number"))?;
@@ -205,8 +273,15 @@ impl service::Configuration for Config {
     }
 
     fn check(&self) -> Result<(), Vec<Error>> {
-        let redactor = self.deid.redactor(None).map(drop).map_err(|error| vec![error]);
+        let redactor = self.deid.redactor(None, None).map(drop).map_err(|error| vec![error]);
         let keys = self.deid.key_service.check(&self.deid);
-        service::all_of([self.kafka.check(), self.registry.check(), self.telemetry.check(), redactor, keys])
+        service::all_of([
+            self.kafka.check(),
+            self.registry.check(),
+            self.telemetry.check(),
+            redactor,
+            keys,
+            self.models.check(),
+        ])
     }
 }

@@ -8,7 +8,7 @@ use telemetry::Metrics;
 
 use tokio::runtime::Handle;
 
-use crate::Deid;
+use crate::Config;
 
 /// The dependency that keeps the vault's key-encryption key.
 const KEY_SERVICE: &str = "key-service";
@@ -24,17 +24,18 @@ pub struct Redact {
 }
 
 impl Redact {
-    /// A stage with the keys and rules of `config`.
+    /// A stage with the keys, rules and model of `config`.
     ///
     /// # Errors
-    /// When a key is missing or short, or a pattern is none.
-    pub fn new(codec: Codec, config: &Deid, metrics: Metrics, runtime: &Handle) -> Result<Self, Failure> {
-        let vault = config.key_service.open(config, runtime)?;
+    /// When a key is missing or short, a pattern is none, or the model cannot be loaded.
+    pub fn new(codec: Codec, config: &Config, metrics: Metrics, runtime: &Handle) -> Result<Self, Failure> {
+        let Config { deid, models, .. } = config;
+        let vault = deid.key_service.open(deid, runtime)?;
         Ok(Self {
             codec,
-            redactor: config.redactor(Some(vault))?,
-            key_version: i32::try_from(config.key_version)?,
-            facility_codes: config.facility_codes.clone(),
+            redactor: deid.redactor(Some(vault), models.load()?)?,
+            key_version: i32::try_from(deid.key_version)?,
+            facility_codes: deid.facility_codes.clone(),
             metrics,
         })
     }

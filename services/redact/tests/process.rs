@@ -18,6 +18,8 @@ fn a_wrong_configuration_ends_it_before_it_opens_a_socket() {
         "/nowhere",
         "WARDSTREAM_DEID__VAULT_KEY_FILE",
     );
+    process::refuses(PROGRAM, "WARDSTREAM_MODELS__FOLDER", "/nowhere", "/nowhere has no config.json");
+    process::refuses(PROGRAM, "WARDSTREAM_MODELS__CONFIDENCE", "1.5", "models.confidence");
 }
 
 #[test]

@@ -50,6 +50,13 @@ impl Running {
     }
 }
 
+/// What to do about models that are not there.
+fn missing(faults: Vec<settings::Error>) -> Failure {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    format!("{}; deploy/local/models/fetch.sh fetches them, --models names another folder", faults.join(", "))
+        .into()
+}
+
 /// How long the audit log may take to reach the end of every topic once nothing is written any more.
 const SEAL: Duration = Duration::from_secs(60);
 
@@ -72,19 +79,15 @@ impl Line {
             kafka: kafka.clone(),
             registry: registry.clone(),
             deid: embedded.deid.clone(),
+            models: redact::Model { folder: options.classifier.clone(), ..Default::default() },
             ..Default::default()
         };
+        config.models.check().map_err(missing)?;
         spawn(redact::NAME, Box::new(move |process| redact::run(config, process)))?;
         let mut config =
             classify::Config { kafka: kafka.clone(), registry: registry.clone(), ..Default::default() };
-        config.models.folder = options.models.clone();
-        config.models.check().map_err(|faults| {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            format!(
-                "{}; deploy/local/models/fetch.sh fetches them, --models names another folder",
-                faults.join(", ")
-            )
-        })?;
+        config.models.folder = options.encoder.clone();
+        config.models.check().map_err(missing)?;
         let models = Arc::new(config.models.load()?);
         let shared = models.clone();
         spawn(classify::NAME, Box::new(move |process| classify::run_with(config, shared, process)))?;

@@ -24,8 +24,10 @@ pub struct Options {
     pub mllp: Option<SocketAddr>,
     /// Folder for keys and the WORM log.
     pub data: PathBuf,
-    /// Folder that holds the encoder's folder.
-    pub models: PathBuf,
+    /// Folder of the encoder of `classify` and `summarize`.
+    pub encoder: PathBuf,
+    /// Folder of the token classifier of `redact`.
+    pub classifier: PathBuf,
     /// Another broker than the embedded one.
     pub bootstrap_servers: Option<String>,
     /// Partitions of the topics that are keyed by patient.

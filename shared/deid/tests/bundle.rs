@@ -325,12 +325,14 @@ fn dates_in_text_can_be_shifted() {
 struct Model(bool);
 
 impl SpanModel for Model {
-    fn spans(&self, text: &str) -> Result<Vec<ModelSpan>, SpanModelError> {
+    fn spans(&self, passages: &[&str]) -> Result<Vec<Vec<ModelSpan>>, SpanModelError> {
         if !self.0 {
             return Err(SpanModelError);
         }
-        let found = text.find("zorp").map(|at| ModelSpan { range: at..at + 4, kind: Kind::Name, score: 0.9 });
-        Ok(found.into_iter().collect())
+        let zorp = |text: &&str| {
+            text.find("zorp").map(|at| ModelSpan { range: at..at + 4, kind: Kind::Name, score: 0.9 })
+        };
+        Ok(passages.iter().map(|text| zorp(text).into_iter().collect()).collect())
     }
 }
 

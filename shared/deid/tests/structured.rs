@@ -231,9 +231,11 @@ fn what_cannot_be_read_is_refused_where_the_configuration_says_so() {
 struct Unsure;
 
 impl SpanModel for Unsure {
-    fn spans(&self, text: &str) -> Result<Vec<ModelSpan>, SpanModelError> {
-        let found = text.find("zorp").map(|at| ModelSpan { range: at..at + 4, kind: Kind::Name, score: 0.6 });
-        Ok(found.into_iter().collect())
+    fn spans(&self, passages: &[&str]) -> Result<Vec<Vec<ModelSpan>>, SpanModelError> {
+        let zorp = |text: &&str| {
+            text.find("zorp").map(|at| ModelSpan { range: at..at + 4, kind: Kind::Name, score: 0.6 })
+        };
+        Ok(passages.iter().map(|text| zorp(text).into_iter().collect()).collect())
     }
 }
 

@@ -245,7 +245,7 @@ fn a_redactor_seals_with_a_remote_key_and_asks_once_a_patient() {
     };
     assert!(deid.key_service.check(&deid).is_ok(), "no key in a file is needed");
     let vault = deid.key_service.open(&deid, runtime.handle()).unwrap();
-    let redactor = deid.redactor(Some(vault.clone())).unwrap();
+    let redactor = deid.redactor(Some(vault.clone()), None).unwrap();
     let patient = json!({"resourceType": "Patient", "identifier": [{"system": "urn:oid:1", "value": "4711"}], "birthDate": "1970-01-01"});
     let entries: Vec<VaultEntry> =
         (0..3).flat_map(|_| redactor.redact_bundle(&patient).unwrap().vault).collect();
