@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where a value is not as expected")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use wardstream_deid::{
     Action, Checksum, Config, Error, FileKeyEncryption, Gazetteer, Kind, LocalFormat, ModelSpan,
@@ -305,4 +306,128 @@ fn a_misplaced_name_does_not_hide_in_a_code() {
     assert!(redacted.get("_gender").is_none());
     assert_eq!(redacted["_birthDate"]["extension"][0]["valueCode"], "asked-declined");
     assert_eq!(redacted["address"], json!([{"country": "US"}]));
+}
+
+/// Elements that take text, codes, dates, numbers, references, parts and whole resources.
+const ELEMENTS: [&str; 36] = [
+    "id",
+    "text",
+    "div",
+    "status",
+    "code",
+    "coding",
+    "system",
+    "value",
+    "display",
+    "identifier",
+    "name",
+    "family",
+    "given",
+    "address",
+    "state",
+    "postalCode",
+    "birthDate",
+    "period",
+    "start",
+    "subject",
+    "reference",
+    "note",
+    "valueString",
+    "valueQuantity",
+    "unit",
+    "presentedForm",
+    "contentType",
+    "data",
+    "url",
+    "extension",
+    "contained",
+    "entry",
+    "resource",
+    "fullUrl",
+    "_birthDate",
+    "resourceType",
+];
+
+const VALUES: [&str; 22] = [
+    "Patient",
+    "Observation",
+    "Bundle",
+    "Basic",
+    "final",
+    "http://loinc.org",
+    "quintessa.voss@zorp.example",
+    "SSN 219-09-9999",
+    "call (415) 555-0173 now",
+    "219-09-9999",
+    "Patient/17",
+    "#a",
+    "urn:uuid:219-09-9999",
+    "psn_v1_219-09-9999",
+    "2020-02-30",
+    "1931-04-05",
+    "text/plain",
+    "U1NOIDIxOS0wOS05OTk5",
+    "98365",
+    "\u{202e}é\u{0}",
+    "[SSN-1]",
+    "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+];
+
+fn json_of_fhir() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        6 => prop::sample::select(&VALUES[..]).prop_map(|text| json!(text)),
+        1 => Just(json!(null)),
+        1 => Just(json!(219_099_999)),
+        1 => any::<bool>().prop_map(|yes| json!(yes)),
+    ];
+    leaf.prop_recursive(6, 80, 6, |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            4 => prop::collection::vec((prop::sample::select(&ELEMENTS[..]), inner), 0..7)
+                .prop_map(|parts| Value::Object(parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect())),
+        ]
+    })
+}
+
+fn decoded(value: &Value, out: &mut String) {
+    match value {
+        Value::String(text) => {
+            out.push_str(text);
+            out.push('\n');
+            out.push_str(
+                &STANDARD
+                    .decode(text)
+                    .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+                    .unwrap_or_default(),
+            );
+        }
+        Value::Array(items) => items.iter().for_each(|item| decoded(item, out)),
+        Value::Object(object) => object.values().for_each(|child| decoded(child, out)),
+        _ => {}
+    }
+}
+
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(config()).unwrap());
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whatever the shape: no panic, no number or address that anybody can recognise, and what went through once goes through again.
+    #[test]
+    fn no_shape_of_json_carries_an_identifier_out(resource in json_of_fhir(), name in prop::sample::select(vec!["Patient", "Observation", "Basic", "DiagnosticReport"])) {
+        let mut resource = match resource {
+            Value::Object(object) => object,
+            other => serde_json::Map::from_iter([("note".to_owned(), json!([{"text": other}]))]),
+        };
+        resource.insert("resourceType".into(), json!(name));
+        let bundle = json!({"resourceType": "Bundle", "type": "message", "entry": [{"resource": resource}]});
+        if let Ok(redacted) = REDACTOR.redact_bundle(&bundle) {
+            let mut out = String::new();
+            decoded(&redacted.bundle, &mut out);
+            for identifier in ["219-09", "555-0173", "zorp.example", "1931-04-05"] {
+                prop_assert!(!out.contains(identifier), "{identifier}: {}", redacted.bundle);
+            }
+            prop_assert!(REDACTOR.redact_bundle(&redacted.bundle).is_ok());
+        }
+    }
 }

@@ -154,11 +154,20 @@ impl Scan<'_> {
     fn check(&self, text: &str) -> Result<(), Error> {
         // The namespace of every narrative is a web address.
         let text = text.strip_prefix(attachment::DIV).unwrap_or(text);
-        match look(text, self.known) {
+        // Text in Base64 stands in more elements than those for it.
+        match look(text, self.known).or_else(|| look(&base64_text(text)?, self.known)) {
             Some(kind) => Err(Error::Residual { path: self.path.clone(), kind }),
             None => Ok(()),
         }
     }
+}
+
+/// The text that a string holds in Base64, if it does.
+fn base64_text(text: &str) -> Option<String> {
+    if text.len() < 16 || !text.len().is_multiple_of(4) {
+        return None;
+    }
+    String::from_utf8(STANDARD.decode(text).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -199,6 +208,8 @@ mod tests {
         let fine =
             json!({"a": "[NAME-1] 120/80 2015, ratio 1/2, 0.25 mg 2/3/6 h", "data": STANDARD.encode("x")});
         assert!(scan_with(&gazetteer, &fine, &Minted::default()).is_ok());
+        let text = json!({"valueString": STANDARD.encode("call 415-555-0100")});
+        assert!(scan_with(&gazetteer, &text, &Minted::default()).is_err());
         let data = json!({"data": STANDARD.encode("Qwertyson")});
         assert!(scan_with(&gazetteer, &data, &Minted::default()).is_err());
     }

@@ -38,6 +38,12 @@ pub(super) fn shift(text: &str, days: i64) -> Option<String> {
     })
 }
 
+/// Whether a text is a whole date, alone or with a time.
+pub(super) fn is_date(text: &str) -> bool {
+    let parts = DATE.as_ref().and_then(|date| date.captures(text));
+    parts.is_some_and(|parts| parts.get(3).is_some())
+}
+
 /// A birth date's year, as moved with all other dates so that ages keep; none when the person may be over 89.
 pub(super) fn birth_year(text: &str, days: i64, as_of: Option<Date>) -> Option<String> {
     let year: i16 = text.get(..4)?.parse().ok()?;

@@ -274,13 +274,11 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Codes stay unless they hold an identity.
+    /// Codes stay unless they hold an identity. A date is none, but where code systems count their versions by it.
     fn checked(&mut self, text: &str) -> String {
         let known = Known { gazetteer: self.gazetteer, local: &self.redactor.local };
-        match residual::look(text, &known) {
-            Some(_) => self.text(text),
-            None => text.to_owned(),
-        }
+        let date = values::is_date(text) && !self.path.ends_with(".version");
+        if date || residual::look(text, &known).is_some() { self.text(text) } else { text.to_owned() }
     }
 
     /// The keyed UUID that stands for a URI.
