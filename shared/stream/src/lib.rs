@@ -40,6 +40,7 @@ mod parked;
 mod preflight;
 mod progress;
 mod publisher;
+mod pulse;
 mod reader;
 mod record;
 mod session;

@@ -21,6 +21,7 @@ use crate::link::{Link, Sessions};
 use crate::machine::Machine;
 use crate::orphans;
 use crate::parked::Parked;
+use crate::pulse::Turns;
 use crate::worker::{Job, News, Pool, Surroundings, now_ms};
 use crate::{Codec, Config, Error, Incoming, Observer, Stage, Table, Unavailable};
 
@@ -59,11 +60,13 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
     let name = stage.name();
     let parked = Arc::new(Parked::default());
     let (news_in, news) = unbounded();
+    let turns = Turns::new(config.tuning.session_timeout.get(), Instant::now());
     let surroundings = Surroundings {
         codec: runtime.codec.clone(),
         tuning: config.tuning.clone(),
         observer: runtime.observer.clone(),
         parked: parked.clone(),
+        pulse: turns.pulse(),
     };
     let pool = Pool::start(&stage, &surroundings, &news_in)?;
     // Only workers hold it now: when the last ends, the channel does.
@@ -92,6 +95,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         runtime,
         config,
         heartbeat: &heartbeat,
+        turns,
         parked: Table::new(&parked_topic(name), None, config)?.impatient(),
         topics: HashMap::new(),
         prepare_at: None,
@@ -251,6 +255,7 @@ struct Line<'a, S> {
     runtime: &'a Runtime,
     config: &'a Config,
     heartbeat: &'a Heartbeat,
+    turns: Turns,
     /// `<stage>.parked`.
     parked: Table,
     topics: HashMap<String, Arc<str>>,
@@ -290,7 +295,7 @@ struct Complete {
 impl<'a, S: Stage> Owner<'a, S, Consuming> {
     fn consume(mut self) -> Next<'a, S> {
         while !self.line.runtime.shutdown.is_cancelled() {
-            self.line.heartbeat.beat();
+            self.line.beat();
             self.line.poll(true);
             self.line.admit();
             if self.line.consumer.context().state().machine.pending() > 0 {
@@ -337,7 +342,7 @@ impl<'a, S: Stage> Owner<'a, S, Draining> {
     /// Waits for the workers, each of which finishes the record that it is at.
     fn drain(mut self) -> Owner<'a, S, Complete> {
         let result = loop {
-            self.line.heartbeat.beat();
+            self.line.beat();
             self.line.poll(false);
             let ended = self.line.hear();
             if let Err(error) = self.line.work() {
@@ -373,6 +378,19 @@ impl<S: Stage> Owner<'_, S, Complete> {
 }
 
 impl<S: Stage> Line<'_, S> {
+    /// Says that this thread goes on.
+    fn beat(&mut self) {
+        self.heartbeat.beat();
+        if let Some(away) = self.turns.turn(Instant::now()) {
+            let seconds = away.as_secs();
+            tracing::warn!(
+                stage = self.stage.name(),
+                seconds,
+                "was held up; nothing begins until the group was heard"
+            );
+        }
+    }
+
     /// Reads what the consumer has. Rebalance callbacks run in here. A drain takes nothing on any more: what is read
     /// then is read again by the next instance.
     fn poll(&mut self, takes: bool) {

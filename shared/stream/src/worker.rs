@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use contracts::headers::{ERROR_CODE, EVENT_ID, RECEIVED_AT, RELEASE, REPLAY_TOPIC, TRACEPARENT};
 use contracts::{DeadLetter, Dropped, EventId, Header, dead_letter_topic, parked_topic};
@@ -15,10 +15,14 @@ use telemetry::{Fate as Label, trace};
 use crate::broker::Key;
 use crate::outcome::{Done, Stamp};
 use crate::parked::Parked;
+use crate::pulse::Pulse;
 use crate::waiting::{Place, Verdict, Waiting};
 use crate::{
     Codec, CodecError, Context, Error, Fate, Incoming, Observer, Outgoing, Reject, Stage, Tuning, Unavailable,
 };
+
+/// Between two looks at whether this instance still has its partitions.
+const DOUBT: Duration = Duration::from_millis(10);
 
 /// One record to be processed.
 #[derive(Debug)]
@@ -62,6 +66,7 @@ pub(crate) struct Surroundings {
     pub(crate) tuning: Tuning,
     pub(crate) observer: Observer,
     pub(crate) parked: Arc<Parked>,
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 /// The threads. They end once the pool is stopped.
@@ -256,7 +261,7 @@ impl<S: Stage> Worker<S> {
 
     /// Gives the record its fate, unless something that it needs is down.
     fn attempt(&mut self, job: Job) -> Result<(), Box<(Job, Unavailable)>> {
-        if !job.alive.load(Ordering::Acquire) {
+        if !self.may_begin(&job) {
             return Ok(());
         }
         match self.process(&job) {
@@ -265,6 +270,22 @@ impl<S: Stage> Worker<S> {
                 Ok(())
             }
             Err(unavailable) => Err(Box::new((job, unavailable))),
+        }
+    }
+
+    /// Waits while it is in doubt whose the record is. False once nobody waits for the result.
+    fn may_begin(&self, job: &Job) -> bool {
+        loop {
+            if !job.alive.load(Ordering::Acquire) {
+                return false;
+            }
+            if self.surroundings.pulse.is_fresh(Instant::now()) {
+                return true;
+            }
+            if self.stopping.load(Ordering::Acquire) {
+                return false;
+            }
+            std::thread::sleep(DOUBT);
         }
     }
 
