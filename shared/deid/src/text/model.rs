@@ -4,7 +4,9 @@ use super::names::Words;
 use super::tokens::{Shape, tokenize};
 use super::{Candidate, Layer};
 use crate::Kind;
-use crate::lexicon::{AMBIGUOUS, CREDENTIAL, EPONYM_FOLLOW, GIVEN, RELATION, STOP, SURNAME, TITLE, WARD};
+use crate::lexicon::{
+    AMBIGUOUS, CREDENTIAL, EPONYM, EPONYM_FOLLOW, GIVEN, RELATION, STOP, SURNAME, TITLE, WARD,
+};
 
 /// Digits of the shortest number that only a model takes for an identifier: laboratory values and doses are shorter.
 const DIGITS: usize = 5;
@@ -115,8 +117,7 @@ fn passages(words: &Words<'_>, covered: &Covered) -> Vec<Range<usize>> {
     let (mut start, mut word) = (0, 0);
     while start < text.len() {
         let (end, next) = sentence(words, start, word);
-        let suspicious = lower && text[start..end].contains(char::is_alphabetic)
-            || (word..next).any(|index| unknown(words, index, covered))
+        let suspicious = (word..next).any(|index| unknown(words, index, covered, lower))
             || long_number(text, start..end, covered);
         if suspicious {
             match passages.last_mut() {
@@ -152,11 +153,11 @@ fn sentence(words: &Words<'_>, start: usize, first: usize) -> (usize, usize) {
     (text.len(), words.tokens.len())
 }
 
-/// A word in capitals that the lists do not know for anything but a name.
-fn unknown(words: &Words<'_>, index: usize, covered: &Covered) -> bool {
+/// A word in capitals that the lists do not know for anything but a name; in a text without capitals, any such word.
+fn unknown(words: &Words<'_>, index: usize, covered: &Covered, lower: bool) -> bool {
     let Some(token) = words.at(index) else { return false };
     let ordinary = STOP | TITLE | CREDENTIAL | RELATION | WARD | EPONYM_FOLLOW;
-    token.shape != Shape::Lower
+    (token.shape != Shape::Lower || lower)
         && token.shape != Shape::Initial
         && (!token.is(ordinary) || token.is(GIVEN | SURNAME))
         && !covered.at(token.start)
@@ -216,10 +217,20 @@ fn named(words: &Words<'_>, mut span: Candidate) -> Option<Candidate> {
         to -= 1;
     }
     // "Brown sputum", but also "Brown tolerated it".
-    let doubtful =
-        to == from + 1 && span.score < SURE && words.at(from).is_some_and(|token| token.is(AMBIGUOUS));
-    if from == to || doubtful {
+    let doubtful = to == from + 1
+        && span.score < SURE
+        && words.at(from).is_some_and(|token| token.is(AMBIGUOUS | EPONYM));
+    // "ED", "RR 18": an abbreviation is no place; a state's stands before a zip code, which the rules know.
+    let short = span.kind == Kind::Location
+        && words.tokens[from..to]
+            .iter()
+            .all(|token| token.shape != Shape::Lower && token.end - token.start < 4);
+    if from == to || doubtful || short {
         return None;
+    }
+    // Streets and firms have ordinary words in their names.
+    if span.kind != Kind::Name {
+        return Some(span);
     }
     if from > first {
         span.start = words.tokens[from].start;
@@ -238,4 +249,61 @@ fn ordinary(words: &Words<'_>, index: usize, lower: bool) -> bool {
         let roman = token.text(words.text).chars().all(|c| matches!(c, 'I' | 'V' | 'X' | '-'));
         !written || roman || token.is(STOP | TITLE | CREDENTIAL | RELATION | EPONYM_FOLLOW) && !listed
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes each of these words for a name or a place, and counts what it reads.
+    struct Sure(&'static [&'static str], Kind);
+
+    impl SpanModel for Sure {
+        fn spans(&self, passages: &[&str]) -> Result<Vec<Vec<ModelSpan>>, SpanModelError> {
+            let Sure(words, kind) = self;
+            let span = |(start, found): (usize, &str)| ModelSpan {
+                range: start..start + found.len(),
+                kind: *kind,
+                score: 0.6,
+            };
+            let found =
+                |text: &&str| words.iter().flat_map(|word| text.match_indices(word)).map(span).collect();
+            Ok(passages.iter().map(found).collect())
+        }
+    }
+
+    fn kept(text: &str, words: &'static [&'static str], kind: Kind) -> Vec<String> {
+        let mut out = Vec::new();
+        find(&Sure(words, kind), text, &mut out);
+        out.iter().filter_map(|span| text.get(span.start..span.end)).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn keeps_what_the_lists_know_for_something_else() {
+        let names: &[&str] = &["Graves", "Brown", "Tylenol", "III", "Szczerba"];
+        let text = "Graves disease, Brown sputum, Tylenol, NYHA III; Szczerba agreed.";
+        assert_eq!(kept(text, names, Kind::Name), ["Szczerba"]);
+        assert_eq!(
+            kept("Seen in ED at Szczyrk, RR 18", &["ED", "Szczyrk", "RR 18"], Kind::Location),
+            ["Szczyrk"]
+        );
+        let address = "Lives at 42 Wybickiego; weight 82";
+        assert_eq!(kept(address, &["42", "82", "Wybickiego"], Kind::Location), ["Wybickiego", "42"]);
+        assert_eq!(kept("Ext 4471, Ref 88301477", &["4471", "88301477"], Kind::Account), ["88301477"]);
+    }
+
+    #[test]
+    fn reads_only_sentences_that_may_hold_an_identifier() {
+        let text = "No fever. No cough at all.\nSeen by Szczerba today. Potassium was normal.";
+        let tokens = tokenize(text);
+        let words = Words { text, tokens: &tokens };
+        let read: Vec<&str> =
+            passages(&words, &Covered::by(text, &[])).into_iter().map(|at| &text[at]).collect();
+        assert!(read.iter().any(|passage| passage.contains("Szczerba")), "{read:?}");
+        assert!(!read.iter().any(|passage| passage.contains("fever")), "{read:?}");
+        let at = text.find("Szczerba").unwrap_or_default();
+        let known = Candidate { start: at, end: at + 8, kind: Kind::Name, layer: Layer::List, score: 1.0 };
+        let read = passages(&words, &Covered::by(text, &[known]));
+        assert!(!read.iter().any(|passage| text[passage.clone()].contains("Szczerba")));
+    }
 }
