@@ -4,35 +4,41 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// Given name.
-pub(crate) const GIVEN: u16 = 1;
+pub(crate) const GIVEN: u32 = 1;
 /// Surname.
-pub(crate) const SURNAME: u16 = 1 << 1;
+pub(crate) const SURNAME: u32 = 1 << 1;
 /// Name that is an ordinary or clinical word as well.
-pub(crate) const AMBIGUOUS: u16 = 1 << 2;
+pub(crate) const AMBIGUOUS: u32 = 1 << 2;
 /// Capitalised word that is not a name by itself.
-pub(crate) const STOP: u16 = 1 << 3;
+pub(crate) const STOP: u32 = 1 << 3;
 /// Surname in the name of a disease, sign, score, instrument.
-pub(crate) const EPONYM: u16 = 1 << 4;
+pub(crate) const EPONYM: u32 = 1 << 4;
 /// Word that turns the surname before it into an eponym.
-pub(crate) const EPONYM_FOLLOW: u16 = 1 << 5;
+pub(crate) const EPONYM_FOLLOW: u32 = 1 << 5;
 /// Title before a name.
-pub(crate) const TITLE: u16 = 1 << 6;
+pub(crate) const TITLE: u32 = 1 << 6;
 /// Credential after a name.
-pub(crate) const CREDENTIAL: u16 = 1 << 7;
+pub(crate) const CREDENTIAL: u32 = 1 << 7;
 /// Relation before a name.
-pub(crate) const RELATION: u16 = 1 << 8;
+pub(crate) const RELATION: u32 = 1 << 8;
 /// Verb whose subject is a person.
-pub(crate) const PERSON_VERB: u16 = 1 << 9;
+pub(crate) const PERSON_VERB: u32 = 1 << 9;
 /// Verb by which a person gives an account; what stands before it is a person even when unknown.
-pub(crate) const SPEECH: u16 = 1 << 13;
+pub(crate) const SPEECH: u32 = 1 << 13;
 /// Lower-case particle inside a surname.
-pub(crate) const PARTICLE: u16 = 1 << 10;
+pub(crate) const PARTICLE: u32 = 1 << 10;
 /// Verb that with `by`, `with` or `to` takes a person.
-pub(crate) const ACTION: u16 = 1 << 11;
+pub(crate) const ACTION: u32 = 1 << 11;
 /// Word for a kind of ward.
-pub(crate) const WARD: u16 = 1 << 12;
+pub(crate) const WARD: u32 = 1 << 12;
+/// Ordinary word: a capital alone does not make a name of it.
+pub(crate) const WORD: u32 = 1 << 14;
+/// Word that is written with a capital inside a sentence and identifies nobody: a drug, an organism, a people.
+pub(crate) const PROPER: u32 = 1 << 15;
+/// City or state of one word.
+pub(crate) const PLACE: u32 = 1 << 16;
 
-const TITLES: &str = "dr drs doctor mr mrs ms miss mx prof professor rev reverend fr pastor rabbi judge officer attorney sgt lt capt \
+const TITLES: &str = "dr drs doctor mr mrs ms miss mx mister missus prof professor rev reverend fr pastor rabbi judge officer attorney sgt lt capt \
                       captain lieutenant sergeant detective nurse sir madam dame señor señora";
 const CREDENTIALS: &str = "md do rn np pa phd dds dmd dpm dpt lpn lvn lcsw facs facc facp mbbs frcs frcp pharmd psyd aprn fnp crna \
                            cnm bsn msn ot pt rd esq jr sr ii iii iv";
@@ -45,20 +51,27 @@ const RELATIONS: &str = "mother father mom dad son daughter wife husband spouse 
 const PERSON_VERBS: &str = "is was has had reports reported states stated denies denied presents presented says said complains \
                             complained came comes went returns returned notes noted lives lived works worked called calls wants \
                             wanted endorses describes described admits agrees agreed felt feels tolerated underwent takes took \
-                            asked tells told does did will can received";
+                            asked tells told does did will can received coaches teaches visits plays enjoys drives understands \
+                            thinks believes prefers requests arrived fell declined refused consented walks walked slept ate \
+                            smokes drinks speaks spoke left signed helps helped attended attends tolerates";
 const SPEECH_VERBS: &str = "reports reported states stated denies denied says said complains complained endorses endorsed admits \
                             agrees agreed wants tells told takes lives works smokes drinks";
 const PARTICLES: &str =
-    "van der den de la le von del della di da dos das du ter ten bin ibn al el y e san st mac";
+    "van der den die de la le von del della di da dos das du ter ten bin ibn al el y e san st mac";
 const ACTIONS: &str = "seen evaluated referred followed signed dictated reviewed performed examined treated managed discussed spoke \
                        spoken consulted met ordered read interpreted transcribed accompanied operated conferred talked given assisted \
                        supervised completed cosigned prepared written called paged notified contacted recommended scheduled";
 
-static WORDS: LazyLock<HashMap<String, u16>> = LazyLock::new(|| {
-    let mut words: HashMap<String, u16> = HashMap::with_capacity(4096);
+static WORDS: LazyLock<HashMap<String, u32>> = LazyLock::new(|| {
+    let mut words: HashMap<String, u32> = HashMap::with_capacity(65_536);
     let lists = [
         (include_str!("lists/given.txt"), GIVEN),
+        (include_str!("lists/given-world.txt"), GIVEN),
         (include_str!("lists/surnames.txt"), SURNAME),
+        (include_str!("lists/surnames-world.txt"), SURNAME),
+        (include_str!("lists/words.txt"), WORD),
+        (include_str!("lists/proper.txt"), PROPER),
+        (include_str!("lists/cities.txt"), PLACE),
         (include_str!("lists/ambiguous.txt"), AMBIGUOUS),
         (include_str!("lists/stop.txt"), STOP),
         (include_str!("lists/eponyms.txt"), EPONYM),
@@ -79,6 +92,35 @@ static WORDS: LazyLock<HashMap<String, u16>> = LazyLock::new(|| {
             }
         }
     }
+    for (name, _) in states().filter(|(name, _)| !name.contains(' ')) {
+        *words.entry(name.to_owned()).or_default() |= PLACE;
+    }
+    // The forms of an ordinary word are ordinary words, unless they are names.
+    let stems: Vec<String> =
+        words.iter().filter(|(_, flags)| **flags & WORD != 0).map(|(word, _)| word.clone()).collect();
+    for stem in stems {
+        let cut = stem.strip_suffix(['e', 'y']).unwrap_or(&stem);
+        for form in [
+            format!("{stem}s"),
+            format!("{stem}es"),
+            format!("{cut}ed"),
+            format!("{stem}ed"),
+            format!("{cut}ing"),
+            format!("{stem}ing"),
+            format!("{stem}ly"),
+            format!("{cut}ies"),
+        ] {
+            let flags = words.entry(form).or_default();
+            if *flags == 0 {
+                *flags = WORD;
+            }
+        }
+    }
+    for flags in words.values_mut() {
+        if *flags & (GIVEN | SURNAME) != 0 && *flags & (WORD | PROPER) != 0 {
+            *flags |= AMBIGUOUS;
+        }
+    }
     // A word of the ambiguous list is a name of one sort or the other.
     for flags in words.values_mut().filter(|flags| **flags & (AMBIGUOUS | GIVEN) == AMBIGUOUS) {
         *flags |= SURNAME;
@@ -87,7 +129,7 @@ static WORDS: LazyLock<HashMap<String, u16>> = LazyLock::new(|| {
 });
 
 /// What is known of a lower-case word; 0 for an unknown one.
-pub(crate) fn flags(lower: &str) -> u16 {
+pub(crate) fn flags(lower: &str) -> u32 {
     WORDS.get(lower).copied().unwrap_or(0)
 }
 

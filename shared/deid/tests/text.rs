@@ -76,6 +76,21 @@ const FOUND: &[(Kind, &str)] = &[
     (Kind::Other, "accession «S15-20114» received"),
     (Kind::Other, "id «550e8400-e29b-41d4-a716-446655440000» given"),
     (Kind::Other, "username «jroe77» active"),
+    (Kind::Name, "the note says that «Tenvir» fell"),
+    (Kind::Name, "PATIENT NAME: «CATHERINE C. LONG-HALE»"),
+    (Kind::Name, "as told by dr. «okonkwo» on the ward"),
+    (Kind::Name, "seen by «J.J. Mabhena» today"),
+    (Kind::Name, "signed\n«Sterre de Grunt»\n"),
+    (Kind::Location, "lives in «New Jessicaport» now"),
+    (Kind::Location, "address «Flat 3, Cross Rest, Wardborough, S63 4QA» on file"),
+    (Kind::Location, "zip=«55098-1234» given"),
+    (Kind::Organization, "paid by «Moreno, Hale and Okafor» monthly"),
+    (Kind::Date, "on «03JAN1989» she fell"),
+    (Kind::Date, "seen «Sat 3/16» there"),
+    (Kind::Age, "His mother is «93»."),
+    (Kind::Phone, "call «07378 146609» now"),
+    (Kind::Ssn, "SSN «219\u{200b}-09-99\u{2060}99» on file"),
+    (Kind::MedicalRecord, "MRN\\.br\\«88301477» noted"),
 ];
 
 /// Clinical text that must stay as it is.
@@ -100,6 +115,11 @@ const KEPT: &[&str] = &[
     "pH 7.32, pCO2 44, HCO3 22. Lot of pain. Serial troponins negative.",
     "MRN pending. Room air. Bed rest. Call if worse. Account for losses.",
     "The plates were fixed with 3.5 screws; plate 7-hole used.",
+    "PARKINSON DISEASE AND FOLEY CATHETER, NO ACUTE DISTRESS.",
+    "gram positive cocci in clusters, no fever or chills.",
+    "He drinks Dr. Pepper; Roux-en-Y in 2015; Swan-Ganz catheter removed.",
+    "Takes Eliquis, Keytruda and Jardiance; had Lou Gehrig's disease; Gleason 3+4.",
+    "The code is from http://loinc.org and http://hl7.org/fhir/sid/icd-10.",
 ];
 
 #[test]
@@ -259,6 +279,16 @@ fn pieces() -> impl Strategy<Value = String> {
         "1961",
         "https://",
         "T",
+        "\u{200b}",
+        "\u{a0}",
+        "\\.br\\",
+        "\\T\\",
+        "DR. OKAFOR ",
+        "SEEN BY ",
+        "john smith ",
+        "|",
+        "Room 12 ",
+        "flat 3, ",
     ]);
     prop::collection::vec(words, 0..24).prop_map(|words| words.concat())
 }

@@ -27,12 +27,20 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             0.97,
             Digit,
             &format!(
-                r"\b{four}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?:T\d{{2}}(?::?\d{{2}}){{0,2}}(?:\.\d+)?(?:Z|[+-]\d{{2}}:?\d{{2}})?)?"
+                r"\b{four}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?:[Tt]\d{{2}}(?::?\d{{2}}){{0,2}}(?:\.\d+)?(?:Z|[+-]\d{{2}}:?\d{{2}})?)?"
             ),
             numeric,
         ),
-        p(Kind::Date, 0.95, Digit, r"\b\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})\b", numeric),
-        p(Kind::Date, 0.95, Digit, r"\b\d{1,2}-\d{1,2}-(?:\d{4}|\d{2})\b", numeric),
+        p(Kind::Date, 0.95, Digit, &format!(r"\b\d{{1,2}}/\d{{1,2}}/(?:\d{{4}}|\d{{2}})\b{TIME}"), numeric),
+        p(Kind::Date, 0.95, Digit, &format!(r"\b\d{{1,2}}-\d{{1,2}}-(?:\d{{4}}|\d{{2}})\b{TIME}"), numeric),
+        p(
+            Kind::Date,
+            0.9,
+            Digit,
+            r"(?i)\b(?:mon|tues?|wed(?:nes)?|thur?s?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])\b",
+            detached_match,
+        ),
+        p(Kind::Date, 0.95, Digit, &format!(r"(?i)\b\d{{1,2}}{MONTH}(?:\d{{4}}|\d{{2}})\b"), any),
         p(Kind::Date, 0.93, Digit, r"\b\d{1,2}\.\d{1,2}\.(?:\d{4}|\d{2})\b", dotted),
         p(
             Kind::Date,
@@ -56,7 +64,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             Kind::Date,
             0.8,
             Digit,
-            r"(?i)\b(?:on|since|until|till|dated?|from|by|through|thru|before|after|between|as of|of|due|dob|lmp|edc|edd|seen|visit|admitted|discharged|started|begun|began|d/c'?d?|s/p|scheduled(?: for)?|next|last(?: \w+)?)\s*(?:on|:|the)?\s*(?P<id>(?:0?[1-9]|1[0-2])[/-](?:0?[1-9]|[12]\d|3[01]))\b",
+            r"(?i)\b(?:on|since|until|till|dated?|from|by|through|thru|before|after|between|as of|of|due|dob|lmp|edc|edd|seen|visit|admit(?:ted)?|disch(?:arged)?|started|begun|began|d/?c'?d?|s/p|f/u|follow(?:[- ]?up)?|appt|appointment|surgery|biopsy|ct|mri|labs?|x-?ray|scan|echo|scheduled(?: for)?|next|last(?: \w+)?|and|in|around|circa|ca|\d{1,2}/\d{1,2},?)\s*(?:on|:|the)?\s*(?P<id>(?:0?[1-9]|1[0-2])[/-](?:0?[1-9]|[12]\d|3[01]))\b",
             month_day,
         ),
         p(
@@ -88,7 +96,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             0.97,
             Nothing,
             &format!(
-                r"(?i)\b{WEEKDAY}(?:the\s)?{day}\s?(?:-\s?)?(?:of\s)?{MONTH}\b\.?(?:,?\s?-?\s?(?:of\s)?{year})?"
+                r"(?i)\b{WEEKDAY}(?:the\s)?{day} {{0,2}}(?:-\s?)?(?:of\s{{1,2}})?{MONTH}\b\.?(?:,?\s?-?\s?(?:of\s)?{year})?"
             ),
             month_name,
         ),
@@ -155,6 +163,20 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         // Ages over 89.
         p(
             Kind::Age,
+            0.85,
+            Digit,
+            r"(?i)\b(?:he|she|mother|father|mom|dad|wife|husband|brother|sister|aunt|uncle|daughter|son|niece|nephew|cousin|friend|neighbou?r|partner|grand(?:mother|father|son|daughter|ma|pa)|patient|pt|who)(?:\s(?:is|was|turned|now|just|about|nearly|almost|died at|passed(?: away)? at|lived to)){0,3},?\s(?:aged? )?(?P<id>9\d|1[01]\d)\b",
+            bare_age,
+        ),
+        p(
+            Kind::Age,
+            0.85,
+            Digit,
+            r"(?i)\b(?:died|passed(?: away)?|deceased|alive|living|well|mi|cva|chf|cancer|old age)(?: at| in| @|,)(?: the)?(?: age)?(?: of)?\s(?P<id>9\d|1[01]\d)\b",
+            bare_age,
+        ),
+        p(
+            Kind::Age,
             0.95,
             Digit,
             r"(?i)\b(?P<id>9\d|1[0-2]\d)(?:\.\d)?[- ]?(?:years?|yrs?|y)\.?[- ]?(?:old|of age|o\b|/o|\.o\.?|[ -]o\b)",
@@ -171,7 +193,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             Kind::Age,
             0.9,
             Digit,
-            r"(?i)\b(?:age[ds]?|aged?:|turn(?:s|ed|ing)|died (?:at|in)(?: (?:the )?age(?: of)?)?|lived to(?: be)?|at the age of|is now)\s*(?:of|is|was|at|:|in|=)?\s*(?P<id>9\d|1[0-2]\d)\b",
+            r"(?i)\b(?:age[ds]?|aged?:|turn(?:s|ed|ing)?|reach(?:ed|es|ing)?|approaching|nearly|almost|died (?:at|in)(?: (?:the )?age(?: of)?)?|lived to(?: be)?|at the age of|is now)\s*(?:of|is|was|at|:|in|=)?\s*(?P<id>9\d|1[0-2]\d)\b",
             age,
         ),
         p(
@@ -300,7 +322,14 @@ fn month_name(found: &str, before: &str, after: &str) -> bool {
         .iter()
         .any(|unit| next.starts_with(unit));
     let day = numbers(found);
-    (!verb || capital)
+    let lower_date = numbers(found).iter().any(|n| *n >= 1900)
+        || ["st", "nd", "rd", "th"].iter().any(|end| {
+            lower
+                .split([' ', ','])
+                .any(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.ends_with(end))
+        })
+        || lower.contains("day");
+    (!verb || capital || lower_date || lower.contains('\''))
         && !dose
         && !before.ends_with(|c: char| c.is_alphanumeric())
         && day.first().is_some_and(|n| (1..=31).contains(n) || *n >= 1800 || found.contains('\''))
@@ -334,6 +363,27 @@ fn age(found: &str, before: &str, after: &str) -> bool {
         && !after.trim_start().starts_with(['%', '/'])
         && !after.trim_start().starts_with("mg")
         && !continued(after, &['.'])
+}
+
+/// A number of years that no unit follows.
+fn bare_age(found: &str, before: &str, after: &str) -> bool {
+    let next = after.trim_start();
+    age(found, before, after)
+        && (next.is_empty()
+            || next.starts_with(['.', ',', ';', ')', '\n'])
+            || after.starts_with('\n')
+            || [
+                "and", "now", "next", "this", "last", "soon", "in", "on", "but", "who", "with", "of", "from",
+                "in", "years", "yrs", "y",
+            ]
+            .iter()
+            .any(|word| {
+                next.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
+            }))
+}
+
+fn detached_match(_: &str, before: &str, after: &str) -> bool {
+    detached(before, after)
 }
 
 /// The date a match names, when it names a whole one: `y-m-d`, `m/d/y` (the order of the USA), `Month d, y`, `d Month y`.

@@ -5,30 +5,34 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::names::Words;
-use super::patterns::compile;
+use super::patterns::built_in;
 use super::tokens::Shape;
 use super::{Candidate, Layer};
 use crate::Kind;
 use crate::lexicon::{CREDENTIAL, GIVEN, PARTICLE, STOP, SURNAME, TITLE};
 
-static LABELS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    compile(
-        r"(?i)\b(?:(?P<strong>(?:patient|pt|client|full|first|last|given|family|maiden|legal|preferred|provider|physician|doctor|member|subscriber|insured|guarantor|contact|spouse|mother|father|nurse|attending|author|middle|nick)(?:'s)?[ _-]?names?|name|surname|alias|(?:electronically |digitally )?(?:signed|authenticated|approved|verified|co-?signed|dictated|transcribed|reviewed|prepared|entered|ordered|performed|interpreted|read|collected|requested|submitted|authored|witnessed|reported|completed|attested|e-signed|finalized)(?: (?:and \w+ )?(?:electronically |digitally )?by)|signature|attending(?: (?:physician|surgeon|md|provider))?|surgeons?|(?:first |co-?)?assistants?(?: surgeons?)?|provider|pcp|primary care (?:physician|provider|doctor)|(?:referring|ordering|requesting|admitting|consulting|treating|primary|supervising|family|rendering) (?:physician|provider|doctor|md|surgeon|clinician)|physicians?|an(?:a)?esthesiologists?|anesthetist|radiologists?|pathologists?|cardiologists?|technologists?|technician|author|next of kin|nok|emergency contact|contact person|guardian|interpreter|witness|case manager|social worker|care manager|resident|fellow|intern|consultants?|scribe|attn|attention|caregiver|guarantor|insured|subscriber|poa|power of attorney|health care proxy|proxy|dictating(?: (?:physician|md))?)|(?P<weak>patient|pt|client|subject|re|regarding|cc|c\.c\.|from|to|mother|father|spouse|wife|husband|son|daughter|brother|sister|contact|nurse|rn|doctor|dr|md|employee|mr|tech|by|sender|recipient|with|and))\s*(?:\([^)\n]{1,24}\)\s*)?[:=]\s{0,12}|\b(?P<bare>(?:electronically |digitally )?(?:signed|dictated|transcribed|authenticated|cosigned|co-signed|verified|approved|attested|authored|entered|interpreted)(?: electronically| digitally)? by|dear|name is|goes by|known as|named|d/t/by|sincerely,|regards,|respectfully,|signed,|/s/)\s{1,4}",
+static LABELS: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(
+        r"(?i)\b(?:(?P<strong>(?:patient|pt|client|full|first|last|given|family|maiden|legal|preferred|provider|physician|doctor|member|subscriber|insured|guarantor|contact|spouse|mother|father|nurse|attending|author|middle|nick)(?:'s)?[ _-]?names?|pt\.? name|name|surname|forename|fore name|christian name|alias|transcriptionist|typist|scribe|(?:electronically |digitally )?(?:signed|authenticated|approved|verified|co-?signed|dictated|transcribed|reviewed|prepared|entered|ordered|performed|interpreted|read|collected|requested|submitted|authored|witnessed|reported|completed|attested|e-signed|finalized)(?: (?:and \w+ )?(?:electronically |digitally )?by)|signature|attending(?: (?:physician|surgeon|md|provider))?|surgeons?|(?:first |co-?)?assistants?(?: surgeons?)?|provider|pcp|primary care (?:physician|provider|doctor)|(?:referring|ordering|requesting|admitting|consulting|treating|primary|supervising|family|rendering) (?:physician|provider|doctor|md|surgeon|clinician)|physicians?|an(?:a)?esthesiologists?|anesthetist|radiologists?|pathologists?|cardiologists?|technologists?|technician|author|next of kin|nok|emergency contact|contact person|guardian|interpreter|witness|case manager|social worker|care manager|resident|fellow|intern|consultants?|scribe|attn|attention|caregiver|guarantor|insured|subscriber|poa|power of attorney|health care proxy|proxy|dictating(?: (?:physician|md))?)|(?P<weak>patient|pt|client|subject|re|regarding|cc|c\.c\.|from|to|mother|father|spouse|wife|husband|son|daughter|brother|sister|contact|nurse|rn|doctor|dr|md|employee|mr|tech|by|sender|recipient|with|and))\s*(?:\([^)\n]{1,24}\)\s*)?[:=]\s{0,12}|\b(?P<line>(?:patient|pt|full|first|last|given|family|legal|provider|physician|doctor)(?:'s)? name|surname|forename)[ \t]*\r?\n[ \t]*|\b(?P<bare>(?:electronically |digitally )?(?:signed|dictated|transcribed|authenticated|cosigned|co-signed|verified|approved|attested|authored|entered|interpreted)(?: electronically| digitally)? by|dear|name is|goes by|known as|named|d/t/by|sincerely,|regards,|respectfully,|signed,|/s/)\s{1,4}",
     )
-    .ok()
 });
 
 /// Finds names after labels.
 pub(crate) fn find(words: &Words<'_>, out: &mut Vec<Candidate>) {
-    let Some(labels) = LABELS.as_ref() else { return };
-    for found in labels.captures_iter(words.text) {
+    for found in LABELS.captures_iter(words.text) {
         let Some(whole) = found.get(0) else { continue };
         let index = words.tokens.partition_point(|token| token.start < whole.end());
         let starts_here = words.at(index).is_some_and(|token| token.start - whole.end() <= 1);
         if !starts_here {
             continue;
         }
-        name_from(words, index, found.name("strong").is_some(), found.name("bare").is_some(), out);
+        name_from(
+            words,
+            index,
+            found.name("strong").or(found.name("line")).is_some(),
+            found.name("bare").is_some(),
+            out,
+        );
     }
 }
 
@@ -47,6 +51,7 @@ fn name_from(words: &Words<'_>, mut index: usize, strong: bool, bare: bool, out:
     let mut known = false;
     let mut commas = 0;
     let mut lower = false;
+    let mut foreign = true;
     while end < index + 5 {
         let Some(token) = words.at(end) else { break };
         if end > index {
@@ -57,6 +62,7 @@ fn name_from(words: &Words<'_>, mut index: usize, strong: bool, bare: bool, out:
                 ", " | ","
                     if commas == 0
                         && (end == index + 1
+                            || token.is(GIVEN)
                             || words.tokens[index..end].iter().all(|word| word.shape == Shape::Upper)) =>
                 {
                     commas += 1;
@@ -85,6 +91,7 @@ fn name_from(words: &Words<'_>, mut index: usize, strong: bool, bare: bool, out:
             break;
         }
         known |= is_name;
+        foreign &= is_name || token.shape == Shape::Initial || token.flags == 0;
         end += 1;
         // The name ends with its label's line.
         if words.gap_before(end).contains('\n') {
@@ -100,7 +107,8 @@ fn name_from(words: &Words<'_>, mut index: usize, strong: bool, bare: bool, out:
     let enough = if strong || bare {
         count >= 1 && !(first_initial && count == 1 && !strong)
     } else {
-        known && (count >= 2 || words.at(index).is_some_and(|t| !words.is_eponym(index) && !t.is(STOP)))
+        (known || foreign && count >= 2)
+            && (count >= 2 || words.at(index).is_some_and(|t| !words.is_eponym(index) && !t.is(STOP)))
     };
     if !enough || (bare && count == 1 && words.is_eponym(index)) {
         return;

@@ -4,11 +4,14 @@ mod dates;
 mod labels;
 mod model;
 pub(crate) mod names;
+mod normal;
 pub(crate) mod patterns;
 mod places;
+mod recase;
 mod tags;
 pub(crate) mod tokens;
 mod unknown_names;
+mod vocabulary;
 
 use serde::Serialize;
 
@@ -32,6 +35,9 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// Every layer, in order of trust.
+    pub const ALL: [Layer; 4] = [Layer::Gazetteer, Layer::Pattern, Layer::List, Layer::Model];
+
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -91,6 +97,8 @@ pub(crate) struct Detectors<'d> {
     pub(crate) gazetteer: &'d Gazetteer,
     pub(crate) local: &'d [patterns::Pattern],
     pub(crate) model: Option<&'d dyn SpanModel>,
+    /// What counts; the others are as if they had found nothing.
+    pub(crate) layers: &'d [Layer],
 }
 
 /// Taking an identifier out can show another one (a number that stood against a letter); so many looks at the text are taken.
@@ -130,27 +138,55 @@ pub(crate) fn redact(text: &str, detectors: &Detectors<'_>, tags: &mut Tags) -> 
 /// The `input` alone goes to the model.
 fn detect(text: &str, detectors: &Detectors<'_>, input: bool) -> Vec<Candidate> {
     let mut out = Vec::new();
-    let contains = patterns::Contains::of(text);
-    let tokens = tokens::tokenize(text);
-    let words = names::Words { text, tokens: &tokens };
-    detectors.gazetteer.find(&words, &mut out);
-    patterns::find(text, contains, &mut out);
-    for pattern in detectors.local {
-        pattern.find(text, contains, &mut out);
+    match normal::Normal::of(text) {
+        None => by_rules(text, detectors, &mut out),
+        Some(normal) => {
+            by_rules(&normal.text, detectors, &mut out);
+            out.retain_mut(|candidate| match normal.input(candidate.start, candidate.end) {
+                Some((start, end)) => {
+                    (candidate.start, candidate.end) = (start, end);
+                    true
+                }
+                None => false,
+            });
+        }
     }
-    dates::find(text, contains, &mut out);
-    places::find(text, contains, &mut out);
-    labels::find(&words, &mut out);
-    names::find(&words, &mut out);
-    unknown_names::find(&words, &mut out);
     if let (Some(model), true) = (detectors.model, input) {
         model::find(model, text, &mut out);
     }
+    out.retain(|candidate| detectors.layers.contains(&candidate.layer));
     let protected = tags::find(text, input);
     if !protected.is_empty() {
         out = out.into_iter().flat_map(|candidate| tags::cut(candidate, &protected, text)).collect();
     }
     merge(text, out)
+}
+
+/// What gazetteer, patterns and lists find. In a text without capitals, or of capitals only, names and places are looked for as if it had
+/// the usual ones.
+fn by_rules(text: &str, detectors: &Detectors<'_>, out: &mut Vec<Candidate>) {
+    let tokens = tokens::tokenize(text);
+    let contains = patterns::Contains::of(text);
+    detectors.gazetteer.find(&names::Words { text, tokens: &tokens }, out);
+    for pattern in detectors.local {
+        pattern.find(text, contains, out);
+    }
+    patterns::find(text, contains, out);
+    dates::find(text, contains, out);
+    match recase::of(text, &tokens) {
+        None => by_words(&names::Words { text, tokens: &tokens }, contains, out),
+        Some(recased) => {
+            let contains = patterns::Contains::of(&recased);
+            by_words(&names::Words { text: &recased, tokens: &tokens::tokenize(&recased) }, contains, out);
+        }
+    }
+}
+
+fn by_words(words: &names::Words<'_>, contains: patterns::Contains, out: &mut Vec<Candidate>) {
+    places::find(words.text, contains, out);
+    labels::find(words, out);
+    names::find(words, out);
+    unknown_names::find(words, out);
 }
 
 /// Unites overlapping candidates, and names with only a space or a comma between them. What is longest names the kind.

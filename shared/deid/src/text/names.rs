@@ -4,8 +4,8 @@ use super::tokens::{Shape, Token};
 use super::{Candidate, Layer};
 use crate::Kind;
 use crate::lexicon::{
-    ACTION, AMBIGUOUS, CREDENTIAL, EPONYM, EPONYM_FOLLOW, GIVEN, PARTICLE, PERSON_VERB, RELATION, SPEECH,
-    STOP, SURNAME, TITLE,
+    ACTION, AMBIGUOUS, CREDENTIAL, EPONYM, EPONYM_FOLLOW, GIVEN, PARTICLE, PERSON_VERB, PROPER, RELATION,
+    SPEECH, STOP, SURNAME, TITLE, WORD,
 };
 
 /// The longest name, in words.
@@ -48,6 +48,20 @@ impl Words<'_> {
         if follow(index + 1) {
             return true;
         }
+        if token.is(EPONYM) && token.text(self.text).contains('-') {
+            return true;
+        }
+        // "Lou Gehrig's disease", "Roux-en-Y".
+        if self.at(index + 1).is_some_and(|next| next.is(EPONYM) && next.possessive) && follow(index + 2)
+            || token.text(self.text).contains('-')
+                && token.text(self.text).split('-').any(|part| {
+                    crate::lexicon::flags(&part.to_lowercase()) & (EPONYM | GIVEN | SURNAME) == EPONYM
+                })
+                && !token.is(GIVEN | SURNAME)
+                && index.checked_sub(1).is_none_or(|before| !self.tokens[before].is(TITLE | GIVEN))
+        {
+            return true;
+        }
         // Two surnames or an adjective in between: "Wolff-Parkinson-White syndrome", "Graves' eye disease".
         token.is(EPONYM)
             && (token.possessive
@@ -60,7 +74,8 @@ impl Words<'_> {
     pub(crate) fn namelike(&self, index: usize) -> bool {
         self.at(index).is_some_and(|token| {
             (token.capitalised()
-                && (!token.is(STOP | CREDENTIAL | TITLE) || token.is(GIVEN | SURNAME | AMBIGUOUS)))
+                && (!token.is(STOP | CREDENTIAL | TITLE | WORD | PROPER)
+                    || token.is(GIVEN | SURNAME | AMBIGUOUS)))
                 || token.shape == Shape::Initial
         })
     }
@@ -81,7 +96,11 @@ impl Words<'_> {
                     }
                     _ => false,
                 };
-                if !joined {
+                // "Deanna Payne IP address": capitals behind a name are no name unless a list says so.
+                let shouted = before.shape == Shape::Title
+                    && self.tokens[end].shape == Shape::Upper
+                    && !self.tokens[end].is(GIVEN | SURNAME);
+                if !joined || shouted {
                     break;
                 }
             }
@@ -126,7 +145,7 @@ impl Words<'_> {
         left
     }
 
-    pub(crate) fn any(&self, from: usize, to: usize, flag: u16) -> bool {
+    pub(crate) fn any(&self, from: usize, to: usize, flag: u32) -> bool {
         self.tokens.get(from..to).is_some_and(|tokens| tokens.iter().any(|token| token.is(flag)))
     }
 
@@ -200,6 +219,10 @@ fn after_title(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
         return;
     }
     let word = words.lower(index);
+    // The drink.
+    if matches!(word.as_str(), "dr" | "doctor") && words.lower(index + 1) == "pepper" {
+        return;
+    }
     let ordinary = matches!(
         word.as_str(),
         "nurse"
@@ -241,6 +264,13 @@ fn after_title(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
     };
     if to > from {
         words.push(out, from, to, Layer::Pattern, 0.95);
+        // "Dr. Haddad/Okoye"
+        if words.gap_before(to) == "/" {
+            let end = words.run(to, false);
+            if end > to {
+                words.push(out, to, end, Layer::Pattern, 0.85);
+            }
+        }
         // "Drs. Smith and Jones", "Drs. Smith, Jones, and Lee"
         let mut next = to;
         let several = word == "drs";
@@ -337,7 +367,7 @@ fn after_relation(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
     if !direct && first.is(AMBIGUOUS) {
         return;
     }
-    let to = words.run(from, false);
+    let to = words.run(from, false).max(from + usize::from(direct));
     words.push(out, from, to, Layer::Pattern, 0.85);
 }
 
@@ -352,6 +382,26 @@ fn after_action(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
         || first.is(TITLE | STOP)
         || !matches!(first.shape, Shape::Title | Shape::Initial | Shape::Upper)
     {
+        return;
+    }
+    // "reviewed by K.P."
+    let second = words.at(from + 1).is_some_and(|next| next.shape == Shape::Initial);
+    if first.shape == Shape::Initial && second && words.gap_before(from + 1) == "." {
+        words.push(out, from, from + 2, Layer::Pattern, 0.7);
+        return;
+    }
+    // "reviewed by SW."
+    let short = first.shape == Shape::Upper && first.end - first.start <= 3;
+    if short
+        && !first.is(STOP | CREDENTIAL | WORD | PROPER | crate::lexicon::WARD)
+        && words.text[first.end..]
+            .trim_start_matches(' ')
+            .chars()
+            .next()
+            .is_none_or(|c| matches!(c, '.' | '\n' | ','))
+        && words.lower(index + 1) == "by"
+    {
+        words.push(out, from, from + 1, Layer::Pattern, 0.6);
         return;
     }
     let to = words.run(from, false);
@@ -376,6 +426,10 @@ fn as_subject(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
         return;
     }
     let last = &words.tokens[to - 1];
+    // "Pleasant 94 y/o lady"
+    if to == index + 1 && last.is(WORD) {
+        return;
+    }
     // "C-Section", "Briefly, a 16-year-old".
     let known = words.any(index, to, GIVEN | SURNAME);
     let word = last.text(words.text);
@@ -409,6 +463,31 @@ fn before_known(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
         words.at(i).filter(|next| next.shape == token.shape && !next.is(STOP) && !words.is_eponym(i))
     };
     let gap = words.gap_before(index + 1);
+    // "HANSCOM, Sharleen", "Linna,Riikka" at the head of a line or sentence.
+    let strange = |i: usize| {
+        words.at(i).is_some_and(|word| {
+            word.capitalised()
+                && word.end - word.start > 1
+                && !words.is_eponym(i)
+                && if word.is(GIVEN | SURNAME) {
+                    !word.is(STOP | PROPER) || word.is(AMBIGUOUS) && word.shape == Shape::Upper
+                } else {
+                    !word.is(STOP | PROPER | WORD | TITLE | CREDENTIAL | RELATION)
+                        && !super::vocabulary::is_clinical(&word.text(words.text).to_lowercase())
+                }
+        })
+    };
+    let headed = matches!(gap, ", " | ",")
+        && words.opens(index)
+        && strange(index)
+        && strange(index + 1)
+        && words.at(index + 1).is_some_and(|next| next.shape == token.shape || token.shape == Shape::Upper)
+        && !matches!(words.gap_before(index + 2), ", " | ",")
+        && words.lower(index + 2) != "and";
+    if headed {
+        words.push(out, index, words.run(index + 1, false).max(index + 2), Layer::Pattern, 0.65);
+        return;
+    }
     let reversed = gap == ", "
         && like(index + 1).is_some_and(|next| next.is(GIVEN) && !next.is(AMBIGUOUS))
         && (words.opens(index) || words.gap_before(index) == " ")
@@ -450,9 +529,14 @@ fn before_speech(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
 
 fn by_list(words: &Words<'_>, index: usize, out: &mut Vec<Candidate>) {
     let token = &words.tokens[index];
-    if !token.is(GIVEN | SURNAME) {
+    let next_upper = token.shape == Shape::Upper
+        && words.at(index + 1).is_some_and(|next| next.shape == Shape::Title)
+        && matches!(words.gap_before(index + 1), ", " | ",");
+    if !token.is(GIVEN | SURNAME) || next_upper || words.gap_before(index + 1).starts_with(',') {
         before_known(words, index, out);
-        return;
+        if !token.is(GIVEN | SURNAME) {
+            return;
+        }
     }
     if (token.is(STOP) && !token.is(AMBIGUOUS)) || words.is_eponym(index) {
         return;

@@ -71,6 +71,14 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     Regex::new(&ascii)
 }
 
+/// A built-in expression: one that cannot be compiled must not leave its layer out.
+pub(crate) fn built_in(expression: &str) -> Regex {
+    match compile(expression) {
+        Ok(regex) => regex,
+        Err(error) => unreachable!("built-in pattern: {error}"),
+    }
+}
+
 /// A built-in pattern.
 pub(crate) fn pattern(kind: Kind, score: f32, needs: Needs, regex: &str, check: Check) -> Pattern {
     match Pattern::new(kind, score, needs, regex, check) {
@@ -267,7 +275,11 @@ fn plate(found: &str, before: &str, after: &str) -> bool {
     let lower = tail(before, 70).to_lowercase();
     let vehicle = ["vehicle", "vin", "license", "licence", "car ", "truck", "registration", "tag"];
     let letters = found.bytes().any(|b| b.is_ascii_alphabetic());
+    // Small letters belong to hardware ("plate 7-hole") unless the words before speak of a vehicle.
+    let small = found.bytes().any(|b| b.is_ascii_lowercase());
+    let spoken = vehicle.iter().any(|word| lower.contains(word)) || before.trim_end().ends_with(['#', ':']);
     found.len() >= 4
+        && (!small || spoken)
         && found.bytes().any(|b| b.is_ascii_digit())
         && (letters || vehicle.iter().any(|word| lower.contains(word)))
         && !continued(after, &['.'])
@@ -284,6 +296,16 @@ fn user(found: &str, _: &str, _: &str) -> bool {
         )
 }
 
+/// A user's name has a digit or a separator, or is followed by what users do.
+fn operator(found: &str, before: &str, after: &str) -> bool {
+    let next = head(after.trim_start(), 8).to_lowercase();
+    user(found, before, after)
+        && (found.contains(|c: char| c.is_ascii_digit() || matches!(c, '.' | '_'))
+            || ["logged", "signed", "opened", "accessed", "viewed", "entered", "printed"]
+                .iter()
+                .any(|verb| next.starts_with(&verb[..verb.len().min(6)])))
+}
+
 fn room(found: &str, _: &str, after: &str) -> bool {
     let next = head(after.trim_start(), 12).to_lowercase();
     found.bytes().any(|b| b.is_ascii_digit())
@@ -297,6 +319,22 @@ fn room(found: &str, _: &str, after: &str) -> bool {
         })
 }
 
+/// A code system's name is no address of anybody's.
+fn address(found: &str, _: &str, _: &str) -> bool {
+    const PUBLIC: [&str; 8] = [
+        "hl7.org/",
+        "terminology.hl7.org/",
+        "loinc.org",
+        "snomed.info/",
+        "unitsofmeasure.org",
+        "www.nlm.nih.gov/research/umls/",
+        "dicom.nema.org/",
+        "ihe.net/",
+    ];
+    let name = found.split_once("://").map_or(found, |(_, name)| name);
+    !PUBLIC.iter().any(|system| name.starts_with(system)) || name.contains(['?', '@', '#'])
+}
+
 /// An address of the network, not an abbreviation that lacks a space after its period ("b.i.d.com").
 fn domain(found: &str, before: &str, _: &str) -> bool {
     !before.ends_with(['@', '.', '/']) && found.split('.').next().is_some_and(|label| label.len() > 1)
@@ -308,7 +346,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     // A value: letters, digits and separators, with at least one digit.
     const V: &str = r"(?P<id>(?:[A-Za-z]{0,5}[-/.]?|(?-i:[A-Z]{1,5}) )\d[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+)*)";
     // What may stand between a label and its value.
-    const S: &str = r"(?:\s*(?:number|num|no|nr|id|identifier|code|#|:|=|\.|is|was|of|are|\(|-)){0,4}\s*";
+    const S: &str = r#"(?:\s*(?:"|number|num|no|nr|id|identifier|code|#|:|=|\.|is|was|of|are|\(|-)){0,5}\s*"#;
     let label = |kind: Kind, score: f32, words: &str| {
         p(kind, score, Digit, &format!(r"(?i)\b(?:{words}){S}{V}"), two_digits)
     };
@@ -328,7 +366,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             0.99,
             Colon,
             r#"(?i)\b(?:https?|ftps?|sftp|file|mailto|tel|ldap)://?[^\s<>"'\]\)]*[^\s<>"'\]\).,;:]"#,
-            any,
+            address,
         ),
         p(Kind::Url, 0.98, Dot, r#"(?i)\bwww\.[^\s<>"'\]\)]*[^\s<>"'\]\).,;:]"#, any),
         p(
@@ -438,7 +476,14 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             Kind::Vehicle,
             0.9,
             Digit,
-            r"\b(?i:license plates?|licence plates?|number plate|plates?|tag (?:number|no|#)|registration (?:number|no|#)|vehicle (?:id|tag|plate|registration))(?i:\s*(?:number|no|#|:|is|was|reads?|\.)){0,3}\s*(?P<id>[A-Z0-9]{1,4}(?:[- ]?[A-Z0-9]{2,6})?)\b",
+            r"(?i)\b(?:vin|vehicle|chassis)(?:\s*(?:number|no|id|#|:|is|\.)){0,3}\s*(?P<id>[A-HJ-NPR-Z0-9]{17})\b",
+            two_digits,
+        ),
+        p(
+            Kind::Vehicle,
+            0.9,
+            Digit,
+            r"\b(?i:license plates?|licence plates?|number plate|lic\.? plates?|reg\.? plates?|plates?|tag (?:number|no|#)|registration (?:number|no|#)|vehicle (?:id|tag|plate|registration))\b(?i:\s*(?:number|no|#|:|is|was|reads?|\.)){0,3}\s*(?P<id>(?i:[A-Z0-9]{1,4}[- ]?[A-Z0-9]{2,6}|[A-Z0-9]{4,8}))\b",
             plate,
         ),
         // (M)
@@ -453,8 +498,8 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             Kind::Biometric,
             0.9,
             Digit,
-            r"(?i)\b(?:finger ?prints?|retina(?:l)?(?: scan)?|iris(?: scan| code)|voice ?prints?|face ?(?:print|id)|facial recognition|palm(?: vein| ?print)|biometric)(?:\s*(?:scan|template|id|identifier|number|no|hash|code|record|file|ref(?:erence)?|signature|#|:|is|was|\.)){1,4}\s*(?P<id>[A-Za-z]{0,8}[-_]?\d[\w-]{3,}|[0-9a-fA-F]{8,})\b",
-            two_digits,
+            r"(?i)\b(?:finger ?prints?|retina(?:l)?(?: scan)?|iris(?: scan| code)|voice ?prints?|face ?(?:print|id)|facial recognition|palm(?: vein| ?print)|biometric)(?:\s*(?:scan|template|id|identifier|number|no|hash|code|record|file|ref(?:erence)?|signature|#|:|is|was|\.)){0,4}\s*(?P<id>[A-Za-z]{0,8}[-_]?\d[\w-]{3,}|[0-9a-fA-F]{8,}|[A-Z]{2,8}-[A-Z0-9]{4,})\b",
+            any,
         ),
         // (Q)
         p(
@@ -486,6 +531,13 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         ),
         p(
             Kind::Other,
+            0.8,
+            Nothing,
+            r"(?i)\b(?:user|staff|operator|clerk|account name|signed on as|logged (?:in|on) as)(?: id| name)?\s?[:#]?\s(?P<id>[a-z][\w.-]*(?:\d|[._][a-z])[\w.-]*\w|[a-z][\w.-]{3,})(?:\s(?:logged|signed|opened|accessed|viewed|entered|printed)|\b)",
+            operator,
+        ),
+        p(
+            Kind::Other,
             0.75,
             Digit,
             r"(?i)\b(?:transcriptionist|typist|dictated|transcribed|initials|t:|d:|job)\s*(?:id|#|:)?\s*(?P<id>[a-z]{1,4}\d{3,}|\d{6,})\b",
@@ -506,16 +558,150 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             r"(?i)\b(?:zip|postal)(?:\s*(?:code|:|#|is|\.)){0,3}\s*(?P<id>\d{5}(?:-\d{4})?)\b",
             any,
         ),
+        p(Kind::Location, 0.95, Digit, r"(?i)\bzip(?:code)?\s?[=:]\s?(?P<id>\d{5}(?:-\d{4})?)\b", any),
+        p(Kind::Location, 0.85, Digit, r"\b(?:GIR 0AA|[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2})\b", any),
+        p(
+            Kind::Location,
+            0.85,
+            Digit,
+            r"(?i)\bpost ?code(?:\s*(?::|=|is|\.)){0,2}\s*(?P<id>[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2})\b",
+            any,
+        ),
+        // Groups of digits: account, card, NHS, hospital numbers.
+        p(Kind::Account, 0.8, Digit, r"\b\d{4}[ -]\d{4}[ -]\d{4}(?:[ -]\d{1,7})?\b", alone),
+        p(
+            Kind::Other,
+            0.75,
+            Digit,
+            r"\b(?:\d{3} \d{3} \d{4}|\d{3}-\d{2,3}-\d{3}|\d{4}-\d{4}|\d{6}-\d{3,4})\b",
+            grouped,
+        ),
+        p(Kind::MedicalRecord, 0.7, Digit, r"\b\d{2}-\d{2}-\d{2}\b", no_date),
+        p(
+            Kind::MedicalRecord,
+            0.8,
+            Digit,
+            r#"(?i)"(?:id|mrn|identifier|record)"\s?:\s?"(?P<id>[A-Z0-9-]{5,14})""#,
+            two_digits,
+        ),
+        p(Kind::Phone, 0.85, Digit, r"\b0\d{2,4} ?\d{3,4} ?\d{3,4}\b", phone),
+        p(
+            Kind::Phone,
+            0.85,
+            Digit,
+            r"(?i)\+\d{1,3} ?\(\d{1,4}\) ?\d{3,4}[- ]?\d{3,5}(?:,? ?(?:x|ext\.? ?)\d{1,6})?",
+            any,
+        ),
+        p(
+            Kind::Phone,
+            0.8,
+            Digit,
+            r"(?i)\b(?:pag(?:ed|e|ing)|beep(?:ed)?|called|rang|phoned)(?:\s\w+){0,2}?\s(?:at|on|from|to)\s(?P<id>[\d-]{4,12}\d?)\b",
+            two_digits,
+        ),
+        // An identifier after the word for it, of letters and digits.
+        p(
+            Kind::Other,
+            0.8,
+            Digit,
+            r"(?i)\b(?:id|ids|no|nr|number|num|ref|code|key|job|specimen|sample|slide|case|claim|tag|#|group|grp|token|identifier|referral|auth(?:orization)?|order|visit|episode|patient|pt|lot|sn|s/n|model)\s?(?:[:=#]|no\.?|number|is)?\s{0,2}#?(?P<id>(?:[A-Za-z]{0,4}[-/]?\d|[A-Za-z]{2,5}\d?-)[A-Za-z0-9-]{3,})\b",
+            coded,
+        ),
+        p(
+            Kind::HealthPlan,
+            0.8,
+            Digit,
+            r"(?i)\b(?:member|subscriber|beneficiary|hic|hicn|mbi|policy|insured|medicaid|medicare)\s?[:#]?\s(?P<id>[A-Z0-9]{1,4}-?[A-Z0-9]*\d[A-Z0-9-]{2,})\b",
+            coded,
+        ),
+        p(
+            Kind::MedicalRecord,
+            0.8,
+            Digit,
+            r"(?i)\b(?:chart|record|folder|hospital|unit|mr|pt|patient)\s?[:#]?\s(?P<id>[A-Z]{0,3}-?\d[\dA-Z]*(?:-[\dA-Z]+)*)\b",
+            coded,
+        ),
+        p(
+            Kind::Phone,
+            0.8,
+            Digit,
+            r"(?i)\b(?P<id>\d{4,5}|\d{3}-\d{4})\s?\((?:pager|beeper|ext|cell|mobile|home|work)\b",
+            any,
+        ),
+        p(Kind::Phone, 0.75, Digit, r"(?i)\bon[- ]call:?\s(?P<id>\d{4,5}|\d{3}-\d{4})\b", any),
+        // A user after initials: "KL/jdoe4", and the cells of a table.
+        p(
+            Kind::Name,
+            0.75,
+            Nothing,
+            r"\b(?P<id>(?:\p{Lu}\p{Ll}+ )?\p{Lu}\.?(?:[\p{Lu}a-z]\.?)?)/[A-Za-z]{3,}[0-9]*\s(?i:job|dictat|doc|id|#)",
+            any,
+        ),
+        p(Kind::Other, 0.75, Nothing, r"(?i)/(?P<id>[a-z][a-z0-9._-]{2,})\s(?:job|dictation|doc)\b", user),
+        p(
+            Kind::Other,
+            0.75,
+            Nothing,
+            r"(?:\b[A-Z]{2,3}|\b[A-Z]\.(?:[A-Z]\.)?|[A-Z]\.)/(?P<id>[a-z][a-z0-9._-]{2,})\b",
+            user,
+        ),
+        p(Kind::Other, 0.8, Digit, r"[|\t]\s?(?P<id>[A-Z]{0,4}-?\d[A-Z0-9-]{3,14})\s?(?:[|\t\n]|$)", coded),
+        p(Kind::Other, 0.8, Digit, r"\(\s?(?P<id>[A-Z]{0,3}-?\d[\dA-Z]*(?:-[\dA-Z]+)*)\s?\)", bracketed),
         // A long number with letters or hyphens that no measurement looks like.
         p(
             Kind::Other,
             0.7,
             Digit,
-            r"\b(?:[A-Z]{1,4}-?\d{6,}|\d{8,}|[A-Z]{2,5}-\d{2,}-\d{3,}|\d{2,4}-[A-Z]{1,4}-\d{3,})\b",
+            r"\b(?:[A-Z]{1,4}-?\d{6,}|\d{7,}|[A-Z]{1,5}\d{0,2}-\d{2,}-\d{3,}|\d{2,4}-[A-Z]{1,4}-\d{3,}|[A-Z]\d{2}-\d{4,}|[A-Z]\d{5,}-\d{2,})\b",
             long_number,
         ),
     ]
 });
+
+/// Groups that are no range of counts.
+fn grouped(found: &str, before: &str, after: &str) -> bool {
+    // "2019-2021" and "1500-3000" are ranges.
+    let range = found.len() == 9
+        && found.split_once('-').is_some_and(|(from, to)| {
+            from < to && (from.ends_with("00") && to.ends_with("00") || year(from) && year(to))
+        });
+    let measured = ["mg", "ml", "/", "%", "cells", "kcal", "cal", "units", "steps"]
+        .iter()
+        .any(|unit| after.trim_start().starts_with(unit));
+    alone(found, before, after) && !found.starts_with('0') && !measured && !range
+}
+
+/// Three pairs of digits that are no date.
+fn no_date(found: &str, before: &str, after: &str) -> bool {
+    let pairs = digits(found);
+    let month = |at: usize| {
+        pairs.get(at).zip(pairs.get(at + 1)).is_some_and(|(a, b)| (1..=12).contains(&(a * 10 + b)))
+    };
+    alone(found, before, after) && !month(0) && !month(2)
+}
+
+fn year(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|year| (1900..2100).contains(&year))
+}
+
+/// Four digits or more that are no year, no measure and no dose.
+fn coded(found: &str, before: &str, after: &str) -> bool {
+    let count = found.bytes().filter(u8::is_ascii_digit).count();
+    let next = head(after.trim_start(), 6).to_lowercase();
+    let year = count == 4 && found.len() == 4;
+    let measured =
+        ["mg", "ml", "mcg", "unit", "cell", "copies", "cc", "kcal"].iter().any(|unit| next.starts_with(unit));
+    let broken = after.starts_with(|c: char| matches!(c, '/' | '%') || c.is_ascii_digit())
+        || continued(after, &['.', ','])
+        || before.ends_with(['.', '/', '$']);
+    count >= 4 && !year && !measured && !broken
+}
+
+/// A number in brackets that is no area code, dose or year.
+fn bracketed(found: &str, before: &str, after: &str) -> bool {
+    let count = found.bytes().filter(u8::is_ascii_digit).count();
+    count >= 6 && !after.trim_start().starts_with(|c: char| c.is_ascii_digit()) && !before.ends_with(')')
+}
 
 fn long_number(found: &str, before: &str, after: &str) -> bool {
     alone(found, before, after)

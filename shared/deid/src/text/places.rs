@@ -5,25 +5,27 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::patterns::{Contains, Needs, Pattern, any, pattern, tail};
-use super::{Candidate, Layer};
+use super::{Candidate, Layer, vocabulary};
 use crate::Kind;
-use crate::lexicon::{self, AMBIGUOUS, GIVEN, STOP, WARD};
+use crate::lexicon::{
+    self, ACTION, AMBIGUOUS, GIVEN, PERSON_VERB, PLACE, PROPER, RELATION, STOP, SURNAME, WARD, WORD,
+};
 
-const SUFFIX: &str = "Street|St|Avenue|Ave|Av|Road|Rd|Drive|Dr|Lane|Ln|Boulevard|Blvd|Court|Ct|Circle|Cir|Place|Pl|Way|Terrace|Ter|Terr|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Square|Sq|Loop|Alley|Plaza|Crossing|Xing|Run|Path|Pike|Turnpike|Tpke|Row|Point|Pt|Ridge|Rdg|Heights|Hts|Hill|Hills|Hollow|Grove|Glen|Green|Gardens?|Estates?|Extension|Expressway|Expy|Freeway|Falls|Ferry|Fields?|Flats?|Fords?|Forest|Forge|Fork|Fort|Gateway|Harbors?|Haven|Inlet|Islands?|Isle|Junctions?|Keys?|Knolls?|Lakes?|Landing|Lodge|Manors?|Meadows?|Mews|Mills?|Mission|Motorway|Mount|Mountains?|Neck|Orchard|Oval|Overpass|Parks?|Parkways?|Pass|Passage|Pines?|Plains?|Port|Ports|Prairie|Radial|Ramp|Ranch|Rapids?|Rest|River|Route|Rue|Shoals?|Shores?|Skyway|Springs?|Spurs?|Station|Stravenue|Stream|Summit|Throughway|Trace|Track|Trafficway|Tunnel|Underpass|Unions?|Valleys?|Via|Viaduct|Views?|Villages?|Ville|Vista|Walks?|Wall|Wells?|Brook|Brooks|Burgs?|Bypass|Camp|Canyon|Cape|Causeway|Centers?|Cliffs?|Club|Common|Commons|Corners?|Course|Coves?|Creek|Crescent|Cres|Crest|Curve|Dale|Dam|Divide|Bend|Bluffs?|Bottom|Branch|Bridge|Beach|Bayou|Annex|Arcade|Mall|Locks?|Light|Lights|Loaf|Land|Hollow|Squares|Streets|Roads|Drives|Courts|Circles|Trailer|Close";
+const SUFFIX: &str = "Street|St|Avenue|Ave|Av|Road|Rd|Drive|Dr|Lane|Ln|Boulevard|Blvd|Court|Ct|Circle|Cir|Place|Pl|Way|Terrace|Ter|Terr|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Square|Sq|Loop|Alley|Plaza|Crossing|Xing|Run|Path|Pike|Turnpike|Tpke|Row|Point|Pt|Ridge|Rdg|Heights|Hts|Hill|Hills|Hollow|Grove|Glen|Green|Gardens?|Estates?|Extension|Expressway|Expy|Freeway|Falls|Ferry|Fields?|Flats?|Fords?|Forest|Forge|Fork|Fort|Gateway|Harbors?|Haven|Inlet|Islands?|Isle|Junctions?|Keys?|Knolls?|Lakes?|Landing|Lodge|Manors?|Meadows?|Mews|Mills?|Mission|Motorway|Mount|Mountains?|Neck|Orchard|Oval|Overpass|Parks?|Parkways?|Pass|Passage|Pines?|Plains?|Port|Ports|Prairie|Radial|Ramp|Ranch|Rapids?|Rest|River|Route|Rue|Shoals?|Shores?|Skyway|Springs?|Spurs?|Station|Stravenue|Stream|Summit|Throughway|Trace|Track|Trafficway|Tunnel|Underpass|Unions?|Valleys?|Via|Viaduct|Views?|Villages?|Ville|Vista|Walks?|Wall|Wells?|Brook|Brooks|Burgs?|Bypass|Camp|Canyon|Cape|Causeway|Centers?|Cliffs?|Club|Common|Commons|Corners?|Course|Coves?|Creek|Crescent|Cres|Crest|Curve|Dale|Dam|Divide|Bend|Bluffs?|Bottom|Branch|Bridge|Beach|Bayou|Annex|Arcade|Mall|Locks?|Light|Lights|Loaf|Land|Hollow|Squares|Streets|Roads|Drives|Courts|Circles|Trailer|Close|Crossroads?";
 
 /// Abbreviations of states that are no word, credential or clinical abbreviation.
 const SAFE_STATES: &str = "AK|AZ|CA|FL|GA|IA|IL|KS|KY|MI|MN|MO|NC|NE|NH|NJ|NM|NV|NY|OH|RI|SC|TN|TX|UT|VT|WA|WI|WV|WY|DC|CT|AR|VA|ND";
 const STATES: &str = "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AIT]|W[AIVY]|A[AEP]|GU|AS|MP|MH|FM|PW";
 const STATE_NAMES: &str = "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming|District of Columbia|Puerto Rico";
 /// A capitalised word of a place or facility.
-const W: &str = r"(?:\p{Lu}[\p{L}'’.-]*\p{L}|\p{Lu}\.?)";
+const W: &str = r"(?:(?:St|Ste|Mt|Ft)\.|\p{Lu}[\p{L}'’.-]*\p{L}|\p{Lu}\.?)";
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     use Needs::{Digit, Upper};
     let p = pattern;
     let unit = r"(?:,?\s+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Bldg|Building|Room|Rm|Lot|APT|SUITE|STE|UNIT|#)\.?\s?#?\s?[A-Za-z0-9-]{1,6}|,?\s#\s?\d+\w?)?";
     let tail_place = format!(
-        r"(?:(?:,|\n|,\n|\s+in|\s+-)?\s{{1,3}}{W}(?:[ -]{W}){{0,3}},?\s+(?:{STATES}|{STATE_NAMES})\b\.?(?:,?\s+\d{{5}}(?:-\d{{4}})?\b)?|(?:,|\n)\s?{W}(?:[ -]{W}){{0,2}}(?:,?\s+\d{{5}}(?:-\d{{4}})?)\b)?"
+        r"(?:(?:,|\n|,\n|\s+in|\s+-)?\s{{1,3}}{W}(?:[ -]{W}){{0,3}},?\s+(?:{STATES}|{STATE_NAMES})\b\.?(?:,?\s+\d{{5}}(?:-\d{{4}})?\b)?|(?:,|\n)\s?{W}(?:[ -]{W}){{0,2}}(?:,?\s+\d{{5}}(?:-\d{{4}})?)\b|,\s{W}(?:[ -]{W}){{0,2}}(?:,\s[A-Z]{{1,2}}\d[A-Z\d]? \d[A-Z]{{2}}\b)?)?"
     );
     vec![
         p(
@@ -89,7 +91,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             0.8,
             Upper,
             &format!(
-                r"(?i:\b(?:lives?|living|lived|resid(?:es?|ing|ed)|resident|born|raised|native|grew up|relocated|moved|traveled|travelled|vacation(?:ed|ing)?|hometown)\s(?:(?:with|near|alone|at|currently|here|back|and|was|is|recently|of|in|to|from|just|outside|by|around|the|city|town|area)\s){{1,4}})(?P<id>{W}(?:[ -]{W}){{0,3}}(?:,\s{W}(?:\s{W})?)?)"
+                r"(?i:\b(?:lives?|living|lived|resid(?:es?|ing|ed)|resident|born|raised|native|grew up|relocated|moved|traveled|travelled|visiting|visited|farms?|originally|comes?|came|drove (?:him|her|them)|flew(?: in)?|vacation(?:ed|ing)?|hometown)\s(?:(?:with|near|alone|at|currently|here|back|and|was|is|recently|of|in|to|from|just|outside|by|around|the|him|her|over|city|town|area)\s){{1,4}})(?P<id>{W}(?:[ -]{W}){{0,3}}(?:,\s{W}(?:\s{W})?)?)"
             ),
             residence,
         ),
@@ -100,13 +102,51 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             &format!(r"\b{W}(?:\s{W})?\s(?:County|Township|Parish|Borough)\b"),
             proper,
         ),
+        // "Flat 3, Cross Rest, Wardborough", "Studio 57E\nPeter Inlet".
+        p(
+            Kind::Location,
+            0.85,
+            Digit,
+            &format!(
+                r"\b(?:Flat|Studio)\s\d{{1,4}}[A-Za-z]?(?:,|\n|,\n)\s?{W}(?:[ -]{W}){{0,3}}(?:,\s?{W}(?:[ -]{W}){{0,2}}(?:,\s[A-Z]{{1,2}}\d[A-Z\d]? \d[A-Z]{{2}}\b)?)?"
+            ),
+            any,
+        ),
+        // A house number and a street without a known suffix at the end of a line, before a town.
+        p(
+            Kind::Location,
+            0.8,
+            Digit,
+            &format!(
+                r"\b\d{{1,6}}[A-Za-z]?\s{W}(?:\s{W}){{1,3}}{unit},?\s{{1,2}}{W}(?:[ -]{W}){{0,3}},?\s(?:{STATES}|{STATE_NAMES})\b(?:\s\d{{5}}(?:-\d{{4}})?)?"
+            ),
+            street,
+        ),
+        // "Harris, Young and Li", "Moreno-Cole Ltd"
+        p(Kind::Organization, 0.8, Upper, &format!(r"\b{W},\s{{1,2}}{W} and {W}\b"), surnames),
+        p(
+            Kind::Organization,
+            0.85,
+            Upper,
+            &format!(
+                r"\b(?:{W} ){{0,3}}(?:University|College|Institute)(?: of (?:the )?{W}(?: {W}){{0,2}})?(?:,? (?:at )?{W}(?: {W})?)?(?: \([A-Z][^()\n]{{1,30}}\))"
+            ),
+            any,
+        ),
+        p(
+            Kind::Organization,
+            0.85,
+            Upper,
+            &format!(r"\b(?:University|College) of (?:the )?{W}(?: {W})?(?:,? (?:at )?{W}(?: {W})?)?"),
+            any,
+        ),
         // Facilities, schools, companies by their last word.
         p(
             Kind::Organization,
             0.9,
             Upper,
             &format!(
-                r"\b(?:{W}(?:,? (?:of|the|and|&|for|at|de|del|la) (?:the )?|, | |-)){{1,6}}(?:Hospitals?|Medical (?:Center|Centre|Group|Associates|Clinic|Office|Plaza|Park|College|Foundation|Institute)|Med(?:ical)? Ctr|Clinics?|Health ?(?:System|Center|Centre|Care|Services|Network|Partners|Plan)|Healthcare|Infirmary|Nursing (?:Home|Facility|Center)|(?:Skilled )?Nursing (?:&|and) Rehab(?:ilitation)?(?: Center)?|Rehab(?:ilitation)? (?:Center|Hospital|Institute|Facility)|Hospice|Surgery Center|Surgical (?:Center|Associates)|Surgicenter|Cancer (?:Center|Institute)|Heart (?:Center|Institute)|Eye (?:Center|Institute)|Pharmacy|Laborator(?:y|ies)|Labs?|Diagnostics|Imaging Center|Dialysis Center|Urgent Care|Family (?:Practice|Medicine|Physicians)|Physicians Group|Pediatrics|Orthop(?:a)?edics|Associates|Institute|Foundation|University|College|(?:High|Middle|Elementary|Primary|Public|Grammar) School|School|Academy|Church|Cathedral|Senior Living|Assisted Living|Retirement (?:Home|Community|Village|Center)|Manor|Care Center|Convalescent (?:Home|Center|Hospital)|Inc|LLC|Ltd|Corp|Corporation|Company|GmbH|PLC|Group|and Sons|Bank|Airlines?|Insurance|Penitentiary|Prison|Correctional (?:Facility|Center|Institution)|Police Department|Fire Department)\b"
+                r"\b(?:{W}(?:,? (?:of|the|and|&|for|de|del|la) (?:the )?|, | |-)){{1,6}}(?:Hospitals?|Medical (?:Cent(?:er|re)|Group|Associates|Clinic|Office|Plaza|Park|College|Foundation|Institute)|Med(?:ical)? Ctr|Clinics?|Health ?(?:System|Center|Centre|Care|Services|Network|Partners|Plan)|Healthcare|Infirmary|Nursing (?:Home|Facility|Center)|(?:Skilled )?Nursing (?:&|and) Rehab(?:ilitation)?(?: Center)?|Rehab(?:ilitation)?(?: (?:Center|Hospital|Institute|Facility))?|Care Home|Children['’]s Hospital|Veterans Hospital|Hospice|Surgery Center|Surgical (?:Center|Associates)|Surgicenter|Cancer (?:Center|Institute)|Heart (?:Center|Institute)|Eye (?:Center|Institute)|Pharmacy|Laborator(?:y|ies)|Labs?|Diagnostics|Imaging Center|Dialysis Center|Urgent Care|Family (?:Practice|Medicine|Physicians)|Physicians Group|Pediatrics|Orthop(?:a)?edics|Associates|Institute|Foundation|University|College|(?:High|Middle|Elementary|Primary|Public|Grammar|Day) School|(?:Technical|Community|State) College|Prep|School|Academy|Church|Cathedral|Senior Living|Assisted Living|Retirement (?:Home|Community|Village|Center)|Manor|Care Center|Convalescent (?:Home|Center|Hospital)|Inc|LLC|Ltd|Corp|Corporation|Company|GmbH|PLC|Group|and Sons|Bank|Airlines?|Insurance|Penitentiary|Prison|Correctional (?:Facility|Center|Institution)|Police Department|Fire Department)\b"
             ),
             facility,
         ),
@@ -129,7 +169,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             0.8,
             Upper,
             &format!(
-                r"(?i:\b(?:works?|worked|working|employed|employment|employee|job|career|volunteers?|intern)\s(?:(?:as|an?|the|in|full[- ]time|part[- ]time|currently|\w+)\s){{0,4}}?(?:at|for|by|with)\s(?:the\s)?)(?P<id>{W}(?:(?: |-| & | of ){W}){{0,3}}(?:(?:, {W}){{0,2}},? and {W}(?: {W})?)?)"
+                r"(?i:\b(?:works?|worked|working|employed|retired|employment|employee|job|career|volunteers?|intern)\s(?:(?:as|an?|the|in|full[- ]time|part[- ]time|currently|\w+)\s){{0,4}}?(?:at|for|by|with|from)\s(?-i:the\s)?)(?P<id>(?:The )?{W}(?:(?: |-| & | and | of | the |, ){W}){{0,4}}(?:(?:, {W}){{0,2}},? and {W}(?: {W})?)?)"
             ),
             employer,
         ),
@@ -234,7 +274,7 @@ fn proper_word(word: &str) -> bool {
     let flags = lexicon::flags(bare);
     !GENERIC.contains(&word)
         && !GENERIC.contains(&bare)
-        && (flags & (STOP | WARD) == 0 || flags & GIVEN != 0)
+        && (flags & (STOP | WARD) == 0 || flags & (GIVEN | SURNAME | AMBIGUOUS) != 0)
         && !matches!(
             bare,
             "of" | "and" | "at" | "for" | "de" | "del" | "la" | "ii" | "in" | "on" | "to" | "with"
@@ -283,11 +323,40 @@ fn facility(found: &str, _: &str, _: &str) -> bool {
 }
 
 fn proper(found: &str, _: &str, _: &str) -> bool {
-    words(found).next().is_some_and(|word| proper_word(&word))
+    words(found).next().is_some_and(|word| proper_word(&word) || found.split(' ').count() > 2)
+}
+
+/// Three surnames: a firm.
+fn surnames(found: &str, _: &str, _: &str) -> bool {
+    let flags: Vec<u32> =
+        words(found).filter(|word| word != "and").map(|word| lexicon::flags(&word)).collect();
+    let names = flags.iter().filter(|flags| **flags & SURNAME != 0 && **flags & (STOP | WORD) == 0).count();
+    names * 2 > flags.len()
+        && flags.iter().all(|flags| *flags == 0 || flags & (SURNAME | GIVEN | AMBIGUOUS) != 0)
 }
 
 fn street(found: &str, before: &str, _: &str) -> bool {
     let first: Vec<String> = words(found).take(4).collect();
+    // A town behind it, or a word for where one lives before it, leaves no doubt.
+    let placed = found.contains([',', '\n']) && found.bytes().filter(u8::is_ascii_digit).count() >= 5
+        || [
+            "lives at ",
+            "lives on ",
+            "over on ",
+            "living at ",
+            "living on ",
+            "resides at ",
+            "address: ",
+            "address ",
+            "home: ",
+            "residence: ",
+            "residence ",
+        ]
+        .iter()
+        .any(|word| tail(before, 14).to_lowercase().ends_with(word));
+    if placed && !before.ends_with(['.', '/', '-']) {
+        return true;
+    }
     let lower = tail(before, 12).to_lowercase();
     // "Day 2 Left Knee", "stage 3 Kidney": a measure, not a house number.
     !["stage ", "grade ", "type ", "day ", "level ", "phase ", "class ", "age ", "l", "c", "t", "."]
@@ -382,6 +451,33 @@ fn residence(found: &str, _: &str, _: &str) -> bool {
         "usa",
         "united",
     ];
+    /// Where a patient lives without a place being named.
+    const CARE: [&str; 24] = [
+        "nursing",
+        "assisted",
+        "group",
+        "hospital",
+        "skilled",
+        "her",
+        "his",
+        "their",
+        "foster",
+        "independent",
+        "senior",
+        "long",
+        "acute",
+        "intensive",
+        "emergency",
+        "physical",
+        "pain",
+        "general",
+        "internal",
+        "rehab",
+        "hospice",
+        "home",
+        "memory",
+        "ccu",
+    ];
     let compound = [
         "South Korea",
         "North Korea",
@@ -396,14 +492,18 @@ fn residence(found: &str, _: &str, _: &str) -> bool {
     }
     words(found).next().is_some_and(|word| {
         !COUNTRIES.contains(&word.as_str())
-            && (proper_word(&word) || word == "new" || word == "st" || word == "los")
+            && (proper_word(&word)
+                || matches!(word.as_str(), "new" | "st" | "los" | "the")
+                || found.contains(' ') && !CARE.contains(&word.as_str()))
     })
 }
 
 fn employer(found: &str, _: &str, _: &str) -> bool {
-    words(found)
-        .next()
-        .is_some_and(|word| proper_word(&word) || found.contains(' ') && lexicon::flags(&word) & STOP == 0)
+    let mut all = words(found);
+    let article = found.starts_with("The ") && all.next().is_some();
+    all.next().is_some_and(|word| {
+        proper_word(&word) || found.contains(' ') && (article || lexicon::flags(&word) & STOP == 0)
+    })
 }
 
 struct Names {
@@ -412,7 +512,7 @@ struct Names {
 
 /// Cities and states by name. A state is no identifier by itself, but a note that names one names where its patient comes from; i2b2-2014
 /// counts it as one.
-static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let capital = |lower: &str| {
         lower
             .split(' ')
@@ -437,8 +537,10 @@ static NAMES: LazyLock<Option<Names>> = LazyLock::new(|| {
     patterns.extend(lexicon::states().map(|(name, _)| name.to_owned()));
     let mut written: Vec<String> = patterns.iter().map(|name| capital(name)).collect();
     written.extend(patterns.iter().map(|name| name.to_uppercase()));
-    let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&written).ok()?;
-    Some(Names { automaton })
+    match AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&written) {
+        Ok(automaton) => Names { automaton },
+        Err(error) => unreachable!("built-in places: {error}"),
+    }
 });
 
 /// Words after a place's name that make it something else: "New York Heart Association", "California encephalitis", "Tyler Smith".
@@ -466,8 +568,7 @@ const NOT_PLACES: [&str; 20] = [
 ];
 
 fn by_name(text: &str, out: &mut Vec<Candidate>) {
-    let Some(names) = NAMES.as_ref() else { return };
-    for found in names.automaton.find_iter(text) {
+    for found in NAMES.automaton.find_iter(text) {
         let (before, after) = (&text[..found.start()], &text[found.end()..]);
         let inside = before.ends_with(|c: char| c.is_alphanumeric() || c == '-')
             || after.starts_with(|c: char| c.is_alphanumeric())
@@ -485,10 +586,111 @@ fn by_name(text: &str, out: &mut Vec<Candidate>) {
     }
 }
 
+/// Words that open a sentence behind a name.
+const OPENERS: [&str; 40] = [
+    "he",
+    "she",
+    "they",
+    "the",
+    "it",
+    "this",
+    "that",
+    "there",
+    "no",
+    "his",
+    "her",
+    "i",
+    "we",
+    "patient",
+    "pt",
+    "mr",
+    "mrs",
+    "ms",
+    "dr",
+    "ct",
+    "mri",
+    "exam",
+    "review",
+    "assessment",
+    "plan",
+    "diet",
+    "a",
+    "an",
+    "on",
+    "in",
+    "will",
+    "may",
+    "full",
+    "denies",
+    "not",
+    "continue",
+    "all",
+    "and",
+    "cranial",
+    "history",
+];
+
+/// Takes the words of the sentence off a name: "Followed at" before it, "She" behind it.
+fn narrow(text: &str, candidate: &mut Candidate) {
+    let Some(found) = text.get(candidate.start..candidate.end) else { return };
+    let flags = |word: &str| lexicon::flags(&word.to_lowercase());
+    let mut kept = found;
+    while let Some((rest, last)) = kept.rsplit_once([' ', '\n']) {
+        let lower = last.to_lowercase();
+        let sentence = (flags(last) & (RELATION | ACTION) != 0
+            || if candidate.kind == Kind::Organization {
+                OPENERS.contains(&lower.as_str())
+            } else {
+                OPENERS.contains(&lower.as_str())
+                    || flags(last) & (STOP | PROPER) != 0
+                        && !matches!(
+                            lower.as_str(),
+                            "city" | "town" | "beach" | "coast" | "county" | "center" | "point" | "house"
+                        )
+            })
+            && flags(last) & (GIVEN | SURNAME | PLACE) == 0
+            && !vocabulary::ends_a_name(&lower)
+            && last.starts_with(char::is_uppercase)
+            && last.bytes().all(|b| b.is_ascii_alphabetic())
+            && (last.len() > 1 || last == "I");
+        if !sentence || rest.trim_end().is_empty() {
+            break;
+        }
+        kept = rest.trim_end();
+    }
+    candidate.end = candidate.start + kept.len();
+    while let Some((first, rest)) = kept.split_once(' ') {
+        let lower = first.to_lowercase();
+        let sentence = first.bytes().all(|b| b.is_ascii_alphabetic())
+            && !first.as_bytes().get(1).is_some_and(u8::is_ascii_uppercase)
+            && (flags(first) & (STOP | ACTION | PERSON_VERB) != 0
+                && flags(first) & (GIVEN | SURNAME | PLACE | AMBIGUOUS) == 0
+                || flags(first) & WORD != 0
+                    && rest
+                        .split(' ')
+                        .next()
+                        .is_some_and(|next| matches!(next, "at" | "from" | "by" | "with" | "to"))
+                || matches!(lower.as_str(), "at" | "from" | "by" | "with" | "to" | "for" | "in"))
+            && !vocabulary::opens_a_place(&lower)
+            && !rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.split(' ').any(|word| flags(word) & (STOP | WORD | WARD) == 0)
+            && rest.contains(' ');
+        if !sentence {
+            break;
+        }
+        candidate.start += kept.len() - rest.len();
+        kept = rest;
+    }
+}
+
 /// Finds places and organisations.
 pub(crate) fn find(text: &str, contains: Contains, out: &mut Vec<Candidate>) {
+    let first = out.len();
     for pattern in PATTERNS.iter() {
         pattern.find(text, contains, out);
+    }
+    for candidate in out.iter_mut().skip(first) {
+        narrow(text, candidate);
     }
     by_name(text, out);
 }

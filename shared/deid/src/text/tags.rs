@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 use jiff::civil::Date;
 use regex::Regex;
 
+use super::patterns::built_in;
 use super::{Candidate, dates};
 use crate::Kind;
 
-static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static TAG: LazyLock<Regex> = LazyLock::new(|| {
     let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-    Regex::new(&format!(
+    built_in(&format!(
         r"\[(?:({})(?:-([0-9]{{1,9}}))?|DATE [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})\]",
         kinds.join("|")
     ))
-    .ok()
 });
 
 /// Digits of the greatest number that a tag in an input may have: longer ones may be identifiers in brackets, "[MRN-88301477]".
@@ -27,8 +27,7 @@ pub(super) fn find(text: &str, input: bool) -> Vec<(usize, usize)> {
     if !text.contains('[') {
         return Vec::new();
     }
-    let Some(tag) = TAG.as_ref() else { return Vec::new() };
-    tag.captures_iter(text)
+    TAG.captures_iter(text)
         .filter(|found| {
             let number = found.get(2).map_or("", |number| number.as_str());
             !input || (found.get(1).is_some() && number.len() <= NUMBER_DIGITS)
@@ -120,8 +119,7 @@ impl Tags {
         if !text.contains('[') {
             return;
         }
-        let Some(tag) = TAG.as_ref() else { return };
-        for found in tag.captures_iter(text) {
+        for found in TAG.captures_iter(text) {
             let (Some(name), Some(number)) = (found.get(1), found.get(2)) else { continue };
             let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == name.as_str());
             if let (Some(kind), Ok(number)) = (kind, number.as_str().parse::<u32>()) {

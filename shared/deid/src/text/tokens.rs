@@ -26,7 +26,7 @@ pub(crate) struct Token {
     pub(crate) end: usize,
     pub(crate) shape: Shape,
     /// What the lexicon knows of it.
-    pub(crate) flags: u16,
+    pub(crate) flags: u32,
     /// A possessive `'s` follows.
     pub(crate) possessive: bool,
 }
@@ -36,7 +36,7 @@ impl Token {
         text.get(self.start..self.end).unwrap_or("")
     }
 
-    pub(crate) fn is(&self, flag: u16) -> bool {
+    pub(crate) fn is(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
 
@@ -75,7 +75,12 @@ pub(crate) fn tokenize(text: &str) -> Vec<Token> {
             word = &word[..word.len() - if word.ends_with("'s") || word.ends_with("'S") { 2 } else { 4 }];
         }
         lower.clear();
-        lower.extend(word.chars().filter(|c| !is_mark(*c)).flat_map(char::to_lowercase));
+        if word.is_ascii() {
+            lower.push_str(word);
+            lower.make_ascii_lowercase();
+        } else {
+            lower = fold(word);
+        }
         tokens.push(Token {
             start,
             end: start + word.len(),
