@@ -2,10 +2,10 @@ use std::ops::Range;
 
 use super::names::Words;
 use super::tokens::{Shape, tokenize};
-use super::{Candidate, Layer};
+use super::{Candidate, Layer, vocabulary};
 use crate::Kind;
 use crate::lexicon::{
-    AMBIGUOUS, CREDENTIAL, EPONYM, EPONYM_FOLLOW, GIVEN, RELATION, STOP, SURNAME, TITLE, WARD,
+    AMBIGUOUS, CREDENTIAL, EPONYM, EPONYM_FOLLOW, GIVEN, PROPER, RELATION, STOP, SURNAME, TITLE, WARD, WORD,
 };
 
 /// Digits of the shortest number that only a model takes for an identifier: laboratory values and doses are shorter.
@@ -156,7 +156,7 @@ fn sentence(words: &Words<'_>, start: usize, first: usize) -> (usize, usize) {
 /// A word in capitals that the lists do not know for anything but a name; in a text without capitals, any such word.
 fn unknown(words: &Words<'_>, index: usize, covered: &Covered, lower: bool) -> bool {
     let Some(token) = words.at(index) else { return false };
-    let ordinary = STOP | TITLE | CREDENTIAL | RELATION | WARD | EPONYM_FOLLOW;
+    let ordinary = STOP | WORD | PROPER | TITLE | CREDENTIAL | RELATION | WARD | EPONYM_FOLLOW;
     (token.shape != Shape::Lower || lower)
         && token.shape != Shape::Initial
         && (!token.is(ordinary) || token.is(GIVEN | SURNAME))
@@ -219,7 +219,10 @@ fn named(words: &Words<'_>, mut span: Candidate) -> Option<Candidate> {
     // "Brown sputum", but also "Brown tolerated it".
     let doubtful = to == from + 1
         && span.score < SURE
-        && words.at(from).is_some_and(|token| token.is(AMBIGUOUS | EPONYM));
+        && words.at(from).is_some_and(|token| {
+            token.is(AMBIGUOUS | EPONYM)
+                || !token.is(GIVEN | SURNAME) && vocabulary::is_clinical(&words.lower(from))
+        });
     // "ED", "RR 18": an abbreviation is no place; a state's stands before a zip code, which the rules know.
     let short = span.kind == Kind::Location
         && words.tokens[from..to]
@@ -247,7 +250,9 @@ fn ordinary(words: &Words<'_>, index: usize, lower: bool) -> bool {
         let listed = token.is(GIVEN | SURNAME);
         let written = token.capitalised() || lower || listed && !token.is(AMBIGUOUS);
         let roman = token.text(words.text).chars().all(|c| matches!(c, 'I' | 'V' | 'X' | '-'));
-        !written || roman || token.is(STOP | TITLE | CREDENTIAL | RELATION | EPONYM_FOLLOW) && !listed
+        !written
+            || roman
+            || token.is(STOP | WORD | PROPER | TITLE | CREDENTIAL | RELATION | EPONYM_FOLLOW) && !listed
     })
 }
 
