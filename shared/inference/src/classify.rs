@@ -109,6 +109,10 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
     if strange {
         reasons.push("abstained: few words of the text are known".to_owned());
     }
+    let doubtful = results.doubtful && !results.critical;
+    if doubtful {
+        reasons.push("abstained: a result without a unit may be critical".to_owned());
+    }
     if !urgency_sure {
         reasons
             .push(format!("abstained: urgency {} at {:.2} is below its threshold", urgency.label, urgency.p));
@@ -124,7 +128,7 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
         urgency,
         specialty,
         doc_type,
-        abstained: strange || !(urgency_sure && specialty_sure),
+        abstained: strange || doubtful || !(urgency_sure && specialty_sure),
         reasons,
         model_id: card.model_id.clone(),
         model_version: card.model_version.clone(),
@@ -148,6 +152,8 @@ fn score_text(models: &Models, reading: &Reading, prose: &str) -> Result<TextSco
 /// What the results say together.
 struct Results {
     critical: bool,
+    /// Whether a result may be critical, and what it lacks would have said so.
+    doubtful: bool,
     worst: Abnormality,
     counted: usize,
     abnormal: usize,
@@ -156,14 +162,20 @@ struct Results {
 }
 
 fn judge_results(table: &CriticalTable, document: &Document, reasons: &mut Vec<String>) -> Results {
-    let mut results =
-        Results { critical: false, worst: Abnormality::Unknown, counted: 0, abnormal: 0, specialty: None };
+    let mut results = Results {
+        critical: false,
+        doubtful: false,
+        worst: Abnormality::Unknown,
+        counted: 0,
+        abnormal: 0,
+        specialty: None,
+    };
     let mut specialty_rank = Abnormality::Normal;
     let mut unknown_units = Vec::new();
     for fact in document.observations.iter().filter(|fact| fact.counts()) {
         results.counted += 1;
         let mut abnormality = fact.abnormality();
-        match table.judge(fact, document.age_days) {
+        match table.judge(fact, document.patient()) {
             Verdict::Critical(critical) => {
                 results.critical = true;
                 abnormality = Abnormality::Critical;
@@ -172,6 +184,10 @@ fn judge_results(table: &CriticalTable, document: &Document, reasons: &mut Vec<S
                 }
             }
             Verdict::UnknownUnit(text) => unknown_units.push(format!("unit: {text}")),
+            Verdict::Doubtful(text) => {
+                results.doubtful = true;
+                unknown_units.push(format!("unit: {text}"));
+            }
             Verdict::NotCritical | Verdict::Unlisted => {}
         }
         results.worst = results.worst.max(abnormality);

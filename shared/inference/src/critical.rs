@@ -3,7 +3,10 @@
 //! The limits are data (`data/critical-values.toml`), each with its source. Besides them, a laboratory's own critical flags
 //! (HL7 table 0078: `HH`, `LL`, `AA`) always make a result critical: the laboratory knows its method and its patient's limits.
 
+mod unit;
+
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -43,8 +46,10 @@ pub enum Verdict {
     Critical(Critical),
     /// In the table, and not critical.
     NotCritical,
-    /// In the table, but its unit is not one the table can convert; only the flags were heard. The text names both.
+    /// In the table, but its unit is missing or none the table can convert; only the flags were heard. The text says which.
     UnknownUnit(String),
+    /// In the table and without a unit: critical in one of the units it may be in. A person must look. The text says so.
+    Doubtful(String),
     /// Not in the table, and not flagged.
     Unlisted,
 }
@@ -75,6 +80,16 @@ struct AnalyteRow {
     aliases: Vec<String>,
     unit: String,
     units: HashMap<String, f64>,
+    /// What a living patient's result may be, in the canonical unit: tells a missing unit.
+    possible: Option<[f64; 2]>,
+    /// An adult's usual reference range, in the canonical unit: tells a missing unit by the range a laboratory sends.
+    usual: Option<[f64; 2]>,
+    /// Units of LOINC codes whose property (substance or mass concentration) leaves only one.
+    #[serde(default)]
+    unit_of_loinc: HashMap<String, String>,
+    /// Aliases that do not say which specimen was examined.
+    #[serde(default)]
+    ambiguous: Vec<String>,
     limits: Vec<Limit>,
 }
 
@@ -83,6 +98,10 @@ struct AnalyteRow {
 struct Limit {
     min_age_days: Option<u32>,
     max_age_days: Option<u32>,
+    /// `Patient.gender`.
+    sex: Option<String>,
+    #[serde(default)]
+    pregnant: bool,
     low: Option<f64>,
     high: Option<f64>,
     high_times_reference: Option<f64>,
@@ -106,7 +125,22 @@ struct Analyte {
     specialty: Specialty,
     unit: String,
     units: HashMap<String, f64>,
+    possible: [f64; 2],
+    usual: Option<[f64; 2]>,
+    unit_of_loinc: HashMap<String, String>,
+    ambiguous: Vec<String>,
     limits: Vec<Limit>,
+}
+
+/// What of a patient chooses a limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Patient<'a> {
+    /// Age in days.
+    pub age_days: Option<u32>,
+    /// `Patient.gender`.
+    pub sex: Option<&'a str>,
+    /// Whether the patient is known to be pregnant.
+    pub pregnant: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +179,16 @@ impl CriticalTable {
     /// `MODEL-507`, which a test rules out for the committed file.
     pub fn committed() -> Result<Self, Error> {
         Self::parse(DEFAULT_TABLE)
+    }
+
+    /// Reads a hospital's table from a file.
+    ///
+    /// # Errors
+    /// `MODEL-501` when it cannot be read, and those of [`parse`](Self::parse).
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(&text)
     }
 
     /// Reads a table in the format of `data/critical-values.toml`.
@@ -192,11 +236,24 @@ impl CriticalTable {
             }
             let index = Row::Analyte(table.analytes.len());
             table.register(&row.name, &row.loinc, &row.aliases, index)?;
+            let unknown = |unit: &&String| !units.contains_key(&fold_unit(unit));
+            if let Some(unit) = row.unit_of_loinc.values().find(unknown) {
+                return Err(malformed(format!("{}: {unit} is not one of its units", row.name)));
+            }
+            for [low, high] in [row.possible, row.usual].into_iter().flatten() {
+                if low >= high {
+                    return Err(malformed(format!("{}: a range is empty", row.name)));
+                }
+            }
             table.analytes.push(Analyte {
                 name: row.name,
                 specialty: row.specialty,
                 unit: row.unit,
                 units,
+                possible: row.possible.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]),
+                usual: row.usual,
+                unit_of_loinc: row.unit_of_loinc,
+                ambiguous: row.ambiguous.iter().map(|name| fold_name(name)).collect(),
                 limits: row.limits,
             });
         }
@@ -223,15 +280,15 @@ impl CriticalTable {
         Ok(())
     }
 
-    /// Judges one result for a patient of the given age, where known.
+    /// Judges one result of a patient.
     #[must_use]
-    pub fn judge(&self, fact: &ObservationFact, age_days: Option<u32>) -> Verdict {
+    pub fn judge(&self, fact: &ObservationFact, patient: Patient<'_>) -> Verdict {
         if !fact.counts() {
             return Verdict::Unlisted;
         }
         let verdict = match self.find(fact) {
             Some(Row::Analyte(index)) => {
-                self.analytes.get(index).map_or(Verdict::Unlisted, |analyte| analyte.judge(fact, age_days))
+                self.analytes.get(index).map_or(Verdict::Unlisted, |analyte| analyte.judge(fact, patient))
             }
             Some(Row::Culture(index)) => {
                 self.cultures.get(index).map_or(Verdict::Unlisted, |(name, _)| judge_culture(name, fact))
@@ -247,8 +304,11 @@ impl CriticalTable {
                     .iter()
                     .find(|flag| matches!(flag.trim_end_matches('*'), "HH" | "LL" | "AA" | "HU" | "LU"))
                     .map_or("critical", String::as_str);
-                let unit =
-                    if matches!(other, Verdict::UnknownUnit(_)) { ", unit not in the table" } else { "" };
+                let unit = if matches!(other, Verdict::UnknownUnit(_) | Verdict::Doubtful(_)) {
+                    ", unit not in the table"
+                } else {
+                    ""
+                };
                 let reason = match &fact.value {
                     Some(value) => format!("critical: {analyte} {value} {} (flag {flag}{unit})", fact.unit),
                     None => format!("critical: {analyte} (flag {flag})"),
@@ -283,30 +343,155 @@ impl CriticalTable {
             // A LOINC code that is not listed is another specimen or method: its name must not be guessed from.
             return None;
         }
+        let elsewhere = fact.specimen.as_deref().is_some_and(is_other_specimen);
         let by_name = fold_name(&fact.display);
         let by_code = fold_name(&fact.code);
-        [by_name, by_code].iter().find_map(|name| self.by_alias.get(name.as_str())).copied()
+        let found = |name: &&String| {
+            let row = *self.by_alias.get(name.as_str())?;
+            let analyte = match row {
+                Row::Analyte(index) => self.analytes.get(index),
+                Row::Culture(_) => None,
+            };
+            let clear = |analyte: &Analyte| {
+                !elsewhere && (!analyte.ambiguous.contains(name) || analyte.is_of_blood(fact))
+            };
+            analyte.is_none_or(clear).then_some(row)
+        };
+        [by_name, by_code].iter().find_map(|name| found(&name))
     }
 }
 
+/// Beginnings of words that name a specimen or panel that is not blood.
+const OTHER_SPECIMENS: [&str; 19] = [
+    "urin",
+    "ua",
+    "dip",
+    "stool",
+    "faec",
+    "fec",
+    "csf",
+    "cerebrospinal",
+    "fluid",
+    "pleur",
+    "ascit",
+    "gastric",
+    "synovial",
+    "sweat",
+    "saliva",
+    "sputum",
+    "semen",
+    "vagin",
+    "cord",
+];
+
+fn is_other_specimen(specimen: &str) -> bool {
+    let lower = specimen.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| OTHER_SPECIMENS.iter().any(|start| word.starts_with(start)))
+}
+
 impl Analyte {
-    fn judge(&self, fact: &ObservationFact, age_days: Option<u32>) -> Verdict {
+    /// Whether a result whose name does not tell its specimen is one of blood: its specimen, its reference range or its
+    /// precision says so. A dipstick's pH comes in halves and has urine's range.
+    fn is_of_blood(&self, fact: &ObservationFact) -> bool {
+        let within = |text: &Option<String>| {
+            let value = text.as_deref().and_then(number);
+            value.map(|value| (self.possible[0]..=self.possible[1]).contains(&value))
+        };
+        match (within(&fact.low), within(&fact.high)) {
+            (Some(low), Some(high)) => low && high,
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) if fact.specimen.is_some() => true,
+            (None, None) => {
+                let decimals = fact.value.as_deref().and_then(|value| value.trim().split_once('.'));
+                within(&fact.value) == Some(true) && decimals.is_some_and(|(_, digits)| digits.len() >= 2)
+            }
+        }
+    }
+
+    /// Factor to the canonical unit of a unit that is written: the table's own, else by UCUM from one of the table's.
+    fn factor(&self, unit: &str) -> Option<f64> {
+        let unit = fold_unit(unit);
+        self.units.get(&unit).copied().or_else(|| {
+            let mut known: Vec<(&String, &f64)> = self.units.iter().collect();
+            known.sort_by_key(|(name, _)| *name);
+            known.into_iter().find_map(|(name, factor)| Some(unit::conversion(&unit, name)? * factor))
+        })
+    }
+
+    /// Factors of the units that a result without one may be in.
+    fn factors(&self, fact: &ObservationFact, raw: f64) -> Vec<f64> {
+        if let Some(unit) = self.unit_of_loinc.get(&fact.code) {
+            return self.factor(unit).into_iter().collect();
+        }
+        let mut factors: Vec<f64> = self.units.values().copied().collect();
+        factors.sort_by(f64::total_cmp);
+        factors.dedup();
+        factors.retain(|factor| (self.possible[0]..=self.possible[1]).contains(&(raw * factor)));
+        let ends = (fact.low.as_deref().and_then(number), fact.high.as_deref().and_then(number));
+        if let (Some([low, high]), (_, Some(end))) = (self.usual, ends) {
+            // A laboratory's own upper limit is not twice another's; between two units lies more.
+            let near: Vec<f64> = factors
+                .iter()
+                .copied()
+                .filter(|factor| (high / 1.6..=high * 1.6).contains(&(end * factor)))
+                .filter(|factor| {
+                    ends.0.is_none_or(|start| (low / 2.5..=low * 2.5).contains(&(start * factor)))
+                })
+                .collect();
+            if !near.is_empty() {
+                return near;
+            }
+        }
+        factors
+    }
+
+    fn judge(&self, fact: &ObservationFact, patient: Patient<'_>) -> Verdict {
         let Some(raw) = fact.number() else { return Verdict::NotCritical };
-        let Some(factor) = self.units.get(&fold_unit(&fact.unit)) else {
+        if let Some(factor) = self.factor(&fact.unit) {
+            return self.judge_in(fact, patient, raw, factor);
+        }
+        if !fact.unit.trim().is_empty() {
             return Verdict::UnknownUnit(format!(
                 "{} has unit {:?}, which the table of critical values cannot convert to {}",
                 self.name, fact.unit, self.unit
             ));
-        };
-        let applies = |limit: &&Limit| match (limit.min_age_days, limit.max_age_days, age_days) {
-            (None, None, _) => true,
-            (_, _, None) => false,
-            (min, max, Some(age)) => age >= min.unwrap_or(0) && max.is_none_or(|max| age < max),
+        }
+        let verdicts: Vec<Verdict> =
+            self.factors(fact, raw).into_iter().map(|f| self.judge_in(fact, patient, raw, f)).collect();
+        let critical = verdicts.iter().filter(|v| matches!(v, Verdict::Critical(_))).count();
+        let units = verdicts.len();
+        match verdicts.into_iter().next() {
+            None => Verdict::UnknownUnit(format!(
+                "{} {raw} has no unit, and is possible in none that the table knows",
+                self.name
+            )),
+            Some(Verdict::Critical(found)) if critical == units => {
+                let reason = format!("{}, sent without a unit", found.reason);
+                Verdict::Critical(Critical { reason, ..found })
+            }
+            Some(_) if critical > 0 => Verdict::Doubtful(format!(
+                "{} {raw} has no unit, and is critical in one that it may be in",
+                self.name
+            )),
+            Some(verdict) => verdict,
+        }
+    }
+
+    fn judge_in(&self, fact: &ObservationFact, patient: Patient<'_>, raw: f64, factor: f64) -> Verdict {
+        let applies = |limit: &&Limit| {
+            let age = match (limit.min_age_days, limit.max_age_days, patient.age_days) {
+                (None, None, _) => true,
+                (_, _, None) => false,
+                (min, max, Some(age)) => age >= min.unwrap_or(0) && max.is_none_or(|max| age < max),
+            };
+            let sex = limit.sex.as_deref().is_none_or(|sex| patient.sex == Some(sex));
+            age && sex && (patient.pregnant || !limit.pregnant)
         };
         let Some(limit) = self.limits.iter().find(applies) else { return Verdict::NotCritical };
         let value = raw * factor;
         // Unit factors are rounded to four digits; a value printed at the limit must still count as at it.
-        let slack = |limit: f64| if *factor == 1.0 { 1e-9 } else { limit.abs() * 5e-4 };
+        let slack = |limit: f64| if factor == 1.0 { 1e-9 } else { limit.abs() * 5e-4 };
         let reference = limit.high_times_reference.and_then(|times| {
             let high = number(fact.high.as_deref()?)?;
             (high > 0.0).then_some(high * factor * times)
@@ -321,10 +506,11 @@ impl Analyte {
             Some(crossed) => {
                 let shown = round(crossed / factor);
                 let unit = if fact.unit.is_empty() { String::new() } else { format!(" {}", fact.unit) };
+                let why = if limit.pregnant { " in pregnancy" } else { "" };
                 Verdict::Critical(Critical {
                     analyte: self.name.clone(),
                     reason: format!(
-                        "critical: {} {comparator}{}{unit} (limit {shown})",
+                        "critical: {} {comparator}{}{unit} (limit {shown}{why})",
                         self.name,
                         fact.value.as_deref().unwrap_or("").trim(),
                     ),

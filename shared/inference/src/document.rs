@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::critical::{CriticalTable, Verdict};
+use crate::critical::{CriticalTable, Patient, Verdict};
 use crate::observation::{Abnormality, ObservationFact};
 
 mod bundle;
@@ -61,6 +61,8 @@ pub struct Document {
     pub age_days: Option<u32>,
     /// `Patient.gender`.
     pub sex: Option<String>,
+    /// Whether a result or condition of the bundle says that the patient is pregnant.
+    pub pregnant: bool,
     /// Whether text or results were left out for size.
     pub truncated: bool,
 }
@@ -91,6 +93,12 @@ impl Document {
         self.narrative.get(..self.prose).unwrap_or(&self.narrative)
     }
 
+    /// What of the patient chooses a limit of the table of critical values.
+    #[must_use]
+    pub fn patient(&self) -> Patient<'_> {
+        Patient { age_days: self.age_days, sex: self.sex.as_deref(), pregnant: self.pregnant }
+    }
+
     pub(crate) fn push_text(&mut self, text: &str) {
         let text = text.trim_end();
         if text.trim().is_empty() {
@@ -118,7 +126,7 @@ impl Document {
         let table = CriticalTable::default_table();
         let mut lines: Vec<(u8, String)> = Vec::new();
         for fact in &self.observations {
-            let critical = matches!(table.judge(fact, self.age_days), Verdict::Critical(_));
+            let critical = matches!(table.judge(fact, self.patient()), Verdict::Critical(_));
             let rank = match fact.abnormality() {
                 _ if critical => 0,
                 Abnormality::Critical => 0,

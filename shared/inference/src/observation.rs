@@ -25,6 +25,8 @@ pub struct ObservationFact {
     pub flags: Vec<String>,
     /// `Observation.status`.
     pub status: String,
+    /// What was examined, as far as it is said: the type of the specimen, the name of the report or panel it stands in.
+    pub specimen: Option<String>,
     /// `Observation.effectiveDateTime`.
     pub effective: Option<String>,
 }

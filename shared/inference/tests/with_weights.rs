@@ -167,6 +167,15 @@ fn it_abstains_on_what_is_no_clinical_text() {
 }
 
 #[test]
+fn a_result_that_may_be_critical_is_shown_to_a_person() {
+    let Some(models) = models("doubtful results") else { return };
+    let document = Document::from_bundle(&json!({"entry": [{"resource": {"resourceType": "Observation",
+        "status": "final", "code": {"text": "Glucose"}, "valueQuantity": {"value": 20}}}]}));
+    let Ok(result) = models.classify(&document) else { panic!("it classifies") };
+    assert!(result.abstained && result.reasons.iter().any(|r| r.contains("without a unit")), "{result:?}");
+}
+
+#[test]
 fn outputs_have_the_agreed_shape() {
     let Some(models) = models("shapes") else { return };
     let document = laboratory("7.1", "mmol/L");

@@ -14,8 +14,12 @@ fn result(code: &str, display: &str, value: &str, unit: &str) -> ObservationFact
     }
 }
 
+fn aged(age_days: Option<u32>) -> Patient<'static> {
+    Patient { age_days, ..Patient::default() }
+}
+
 fn judge(fact: &ObservationFact) -> Verdict {
-    CriticalTable::default_table().judge(fact, Some(20_000))
+    CriticalTable::default_table().judge(fact, aged(Some(20_000)))
 }
 
 fn is_critical(fact: &ObservationFact) -> bool {
@@ -92,11 +96,11 @@ fn values_short_of_the_limits_are_not_critical() {
 fn ages_choose_the_limit() {
     let table = CriticalTable::default_table();
     let bilirubin = result("1975-2", "Bilirubin", "21", "mg/dL");
-    assert!(matches!(table.judge(&bilirubin, Some(3)), Verdict::Critical(_)));
-    assert_eq!(table.judge(&bilirubin, Some(9_000)), Verdict::NotCritical);
-    assert_eq!(table.judge(&bilirubin, None), Verdict::NotCritical);
+    assert!(matches!(table.judge(&bilirubin, aged(Some(3))), Verdict::Critical(_)));
+    assert_eq!(table.judge(&bilirubin, aged(Some(9_000))), Verdict::NotCritical);
+    assert_eq!(table.judge(&bilirubin, aged(None)), Verdict::NotCritical);
     let potassium = result("2823-3", "", "7.0", "mmol/L");
-    assert_eq!(table.judge(&potassium, Some(2)), Verdict::NotCritical);
+    assert_eq!(table.judge(&potassium, aged(Some(2))), Verdict::NotCritical);
 }
 
 #[test]
@@ -185,6 +189,148 @@ fn malformed_tables_are_refused() {
     }
 }
 
+#[test]
+fn a_missing_unit_is_decided_where_the_units_agree_and_shown_where_they_do_not() {
+    let ranged = |code: &str, name: &str, value: &str, low: &str, high: &str| ObservationFact {
+        low: Some(low.into()),
+        high: Some(high.into()),
+        ..result(code, name, value, "")
+    };
+    for fact in [
+        result("2823-3", "", "7.1", ""),
+        result("K", "Potassium", "2.1", ""),
+        result("2345-7", "", "620", ""),
+        result("GLU", "Glucose", "32", ""),
+        result("PLT", "Platelets", "9000", ""),
+        ranged("GLU", "Glucose", "45", "70", "99"),
+        ranged("HB", "Haemoglobin", "59", "120", "160"),
+        ranged("CREA", "Creatinine", "9.1", "0.6", "1.2"),
+    ] {
+        assert!(
+            matches!(judge(&fact), Verdict::Critical(c) if c.reason.ends_with("sent without a unit")),
+            "{fact:?}"
+        );
+    }
+    for fact in [
+        result("2823-3", "", "4.4", ""),
+        result("2345-7", "", "98", ""),
+        result("14749-6", "", "5.1", ""),
+        ranged("GLU", "Glucose", "20", "3.9", "6.1"),
+        ranged("HB", "Haemoglobin", "134", "120", "160"),
+    ] {
+        assert_eq!(judge(&fact), Verdict::NotCritical, "{fact:?}");
+    }
+    assert!(matches!(judge(&result("GLU", "Glucose", "20", "")), Verdict::Doubtful(_)));
+    assert!(matches!(judge(&result("K", "Potassium", "900", "")), Verdict::UnknownUnit(_)));
+}
+
+#[test]
+fn a_ph_that_may_be_urines_is_not_bloods() {
+    let local = |value: &str| result("PH", "pH", value, "");
+    assert!(is_critical(&local("7.02")));
+    for value in ["5.5", "7.0", "8", "6.00"] {
+        assert!(!is_critical(&local(value)), "{value}");
+    }
+    let of = |specimen: &str| ObservationFact { specimen: Some(specimen.into()), ..local("7.0") };
+    assert!(is_critical(&of("Venous blood gas")));
+    assert!(!is_critical(&of("URINALYSIS")) && !is_critical(&of("Cord blood gas")));
+    let ranged = |low: &str, high: &str| ObservationFact {
+        low: Some(low.into()),
+        high: Some(high.into()),
+        ..local("7.0")
+    };
+    assert!(is_critical(&ranged("7.35", "7.45")) && !is_critical(&ranged("5.0", "8.0")));
+}
+
+#[test]
+fn a_name_counts_only_in_the_specimen_it_is_listed_for() {
+    let urine = ObservationFact {
+        specimen: Some("Urine electrolytes".into()),
+        ..result("K", "Potassium", "70", "mmol/L")
+    };
+    assert_eq!(judge(&urine), Verdict::Unlisted);
+    let spinal = ObservationFact {
+        value: None,
+        text: Some("Neisseria meningitidis".into()),
+        specimen: Some("CSF".into()),
+        ..result("CC", "CSF culture", "", "")
+    };
+    assert!(is_critical(&spinal), "cultures of sterile sites stay listed");
+}
+
+#[test]
+fn units_that_are_not_listed_are_converted() {
+    for (code, value, unit) in [
+        ("2345-7", "0.40", "g/L"),
+        ("2160-0", "0.9", "mmol/L"),
+        ("2823-3", "7100", "umol/L"),
+        ("777-3", "9", "10*3/mm3"),
+        ("777-3", "9000", "{cells}/uL"),
+        ("718-7", "0.059", "g/mL"),
+    ] {
+        assert!(is_critical(&result(code, "", value, unit)), "{code} {value} {unit}");
+    }
+    assert!(!is_critical(&result("2345-7", "", "0.98", "g/L")));
+}
+
+#[test]
+fn pregnancy_and_sex_choose_the_limit() {
+    let fibrinogen = result("3255-7", "", "1.8", "g/L");
+    let table = CriticalTable::default_table();
+    let pregnant = Patient { pregnant: true, ..Patient::default() };
+    assert!(
+        matches!(table.judge(&fibrinogen, pregnant), Verdict::Critical(c) if c.reason.ends_with("in pregnancy)"))
+    );
+    assert_eq!(table.judge(&fibrinogen, Patient::default()), Verdict::NotCritical);
+    let of_women = DEFAULT_TABLE.replacen("{ pregnant = true, low = 2.0", "{ sex = \"female\", low = 2.0", 1);
+    let Ok(table) = CriticalTable::parse(&of_women) else { panic!("a limit may have a sex") };
+    let of = |sex| Patient { sex: Some(sex), ..Patient::default() };
+    assert!(matches!(table.judge(&fibrinogen, of("female")), Verdict::Critical(_)));
+    assert_eq!(table.judge(&fibrinogen, of("male")), Verdict::NotCritical);
+    assert_eq!(table.judge(&fibrinogen, Patient::default()), Verdict::NotCritical);
+}
+
+/// LOINC, unit, factor, low, high.
+type Edge = (String, String, f64, Option<f64>, Option<f64>);
+
+/// Every limit that an adult of unknown sex meets, in every unit.
+fn edges() -> Vec<Edge> {
+    let table = CriticalTable::default_table();
+    let mut edges = Vec::new();
+    for (code, row) in &table.by_loinc {
+        let Row::Analyte(index) = row else { continue };
+        let analyte = &table.analytes[*index];
+        let applies = |l: &&Limit| {
+            l.min_age_days.unwrap_or(0) <= 20_000
+                && l.max_age_days.is_none_or(|max| max > 20_000)
+                && !l.pregnant
+                && l.sex.is_none()
+        };
+        let Some(limit) = analyte.limits.iter().find(applies) else { continue };
+        for (unit, factor) in &analyte.units {
+            edges.push((code.clone(), unit.clone(), *factor, limit.low, limit.high));
+        }
+    }
+    edges.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    edges
+}
+
+#[test]
+fn no_limit_is_missed_at_its_edge_in_any_unit_and_none_is_met_inside() {
+    for (code, unit, factor, low, high) in edges() {
+        let at =
+            |canonical: f64| is_critical(&result(&code, "", &format!("{:.8}", canonical / factor), &unit));
+        if let Some(low) = low {
+            assert!(at(low) && at(low * 0.9), "{code} {unit} at {low}");
+            assert!(!at(low * 1.01), "{code} {unit} above {low}");
+        }
+        if let Some(high) = high {
+            assert!(at(high) && at(high * 1.1), "{code} {unit} at {high}");
+            assert!(!at(high * 0.99), "{code} {unit} below {high}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
@@ -194,8 +340,17 @@ proptest! {
     }
 
     #[test]
+    fn within_the_limits_of_any_unit_nothing_is_critical(at in 0usize..10_000, share in 0.02f64..0.98) {
+        let edges = edges();
+        let (code, unit, factor, low, high) = &edges[at % edges.len()];
+        let (from, to) = (low.unwrap_or(0.0), high.unwrap_or(low.unwrap_or(1.0) * 2.0));
+        let value = (from + (to - from) * share.max(if low.is_some() { 0.02 } else { 0.0 })) / factor;
+        prop_assert!(!is_critical(&result(code, "", &format!("{value:.8}"), unit)), "{code} {value} {unit}");
+    }
+
+    #[test]
     fn no_result_makes_it_panic(code in "\\PC{0,8}", value in "\\PC{0,8}", unit in "\\PC{0,8}", age in any::<Option<u32>>()) {
         let fact = result(&code, &code, &value, &unit);
-        let _ = CriticalTable::default_table().judge(&fact, age);
+        let _ = CriticalTable::default_table().judge(&fact, aged(age));
     }
 }

@@ -1,5 +1,7 @@
 //! FHIR R4 resources into a [`Document`].
 
+use std::collections::HashMap;
+
 use jiff::civil::Date;
 use serde_json::Value;
 
@@ -19,6 +21,7 @@ pub(super) fn read(bundle: &Value) -> Document {
     let mut birth = None;
     let mut newest: Option<Date> = date(text(bundle, "timestamp"));
     let mut requests = 0usize;
+    let specimens = specimens(bundle);
     for resource in resources.into_iter().filter(|resource| !is_withdrawn(resource)) {
         for key in ["effectiveDateTime", "issued", "authoredOn", "date"] {
             newest = newest.max(date(text(resource, key)));
@@ -41,11 +44,15 @@ pub(super) fn read(bundle: &Value) -> Document {
                 concept(resource.get("performerType"), &mut document.codes.specialty);
                 reasons(resource, &mut document);
             }
-            "Observation" => observation(resource, &mut document),
+            "Observation" => {
+                document.pregnant |= says_pregnant(resource);
+                observation(resource, specimens.get(&identity(resource)), &mut document);
+            }
             "DiagnosticReport" => report(resource, &mut document),
             "DocumentReference" => reference(resource, &mut document),
             "Composition" => composition(resource, &mut document),
             "Condition" => {
+                document.pregnant |= resource.get("code").is_some_and(is_of_pregnancy);
                 concept(resource.get("code"), &mut document.codes.topic);
                 concept_text("Diagnosis", resource.get("code"), &mut document);
                 notes(resource, &mut document);
@@ -84,6 +91,81 @@ fn is_withdrawn(resource: &Value) -> bool {
     text(resource, "status") == "entered-in-error"
         || text(resource, "status") == "revoked"
         || codings(verification).any(|coding| matches!(coding.code.as_str(), "refuted" | "entered-in-error"))
+}
+
+/// What tells a resource of a bundle from the others.
+fn identity(resource: &Value) -> *const Value {
+    std::ptr::from_ref(resource)
+}
+
+/// What was examined, by result: the type of its specimen and the names of the reports that it stands in.
+fn specimens(bundle: &Value) -> HashMap<*const Value, String> {
+    let mut by_reference: HashMap<String, &Value> = HashMap::new();
+    let entries: Vec<(&str, &Value)> = array(bundle, "entry")
+        .filter_map(|entry| Some((text(entry, "fullUrl"), entry.get("resource")?)))
+        .collect();
+    for (url, resource) in &entries {
+        by_reference.insert((*url).to_owned(), resource);
+        by_reference.insert(format!("{}/{}", text(resource, "resourceType"), text(resource, "id")), resource);
+    }
+    let resolve = |value: &Value| by_reference.get(text(value, "reference")).copied();
+    let named = |value: Option<&Value>| {
+        let concept = value.unwrap_or(&Value::Null);
+        let mut words = vec![text(concept, "text").to_owned()];
+        words.extend(codings(concept).map(|coding| format!("{} {}", coding.code, coding.display)));
+        words.join(" ")
+    };
+    let of_specimen = |value: Option<&Value>| {
+        value.and_then(resolve).map(|specimen| named(specimen.get("type"))).unwrap_or_default()
+    };
+    let mut found: HashMap<*const Value, String> = HashMap::new();
+    let mut add = |resource: &Value, words: String| {
+        let words = words.trim();
+        if !words.is_empty() {
+            let slot = found.entry(identity(resource)).or_default();
+            slot.push_str(words);
+            slot.push(' ');
+        }
+    };
+    for (_, resource) in &entries {
+        match text(resource, "resourceType") {
+            "Observation" => add(resource, of_specimen(resource.get("specimen"))),
+            "DiagnosticReport" => {
+                let mut words = named(resource.get("code"));
+                for specimen in array(resource, "specimen") {
+                    words.push(' ');
+                    words.push_str(&of_specimen(Some(specimen)));
+                }
+                for result in array(resource, "result").filter_map(resolve) {
+                    add(result, words.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// LOINC 82810-3 (pregnancy status) with the answer that the patient is pregnant.
+fn says_pregnant(resource: &Value) -> bool {
+    let asked = resource.get("code").is_some_and(|code| codings(code).any(|c| c.code == "82810-3"));
+    let answer = resource.get("valueCodeableConcept").unwrap_or(&Value::Null);
+    asked
+        && text(resource, "status") != "cancelled"
+        && (codings(answer).any(|c| matches!(c.code.as_str(), "77386006" | "LA15173-0"))
+            || text(resource, "valueString").trim().eq_ignore_ascii_case("pregnant"))
+}
+
+/// SNOMED CT's pregnancy, or ICD-10-CM's chapter of pregnancy, its supervision or its incidental state.
+fn is_of_pregnancy(concept: &Value) -> bool {
+    codings(concept).any(|coding| {
+        let code = coding.code.to_ascii_uppercase();
+        let icd = coding.system.contains("icd-10")
+            && (code.starts_with('O') && !code.starts_with("O8") && !code.starts_with("O9")
+                || code.starts_with("Z33")
+                || code.starts_with("Z34"));
+        code == "77386006" || icd
+    })
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
@@ -273,8 +355,9 @@ fn quantity_text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-fn observation(resource: &Value, document: &mut Document) {
-    let parent = fact(resource);
+fn observation(resource: &Value, specimen: Option<&String>, document: &mut Document) {
+    let mut parent = fact(resource);
+    parent.specimen = specimen.map(|words| words.trim().to_owned());
     let status = parent.status.clone();
     if parent.counts() {
         let line = parent.text.as_deref().unwrap_or("");
@@ -292,6 +375,7 @@ fn observation(resource: &Value, document: &mut Document) {
     for component in array(resource, "component") {
         let mut part = fact(component);
         part.status.clone_from(&status);
+        part.specimen = specimen.map(|words| words.trim().to_owned());
         if part.counts() {
             push_result(part, document);
         }
@@ -410,6 +494,7 @@ fn fact(resource: &Value) -> ObservationFact {
             .map(|c| text(c, "code").to_owned())
             .collect(),
         status: text(resource, "status").to_owned(),
+        specimen: None,
         effective: owned(text(resource, "effectiveDateTime")),
     }
 }

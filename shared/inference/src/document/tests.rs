@@ -26,6 +26,52 @@ fn a_laboratory_bundle_becomes_results_and_lines() {
 }
 
 #[test]
+fn a_result_knows_its_specimen_and_the_report_it_stands_in() {
+    let local = |id: &str| {
+        json!({"resourceType": "Observation", "id": id, "status": "final",
+        "code": {"text": "pH"}, "valueQuantity": {"value": 7.0}})
+    };
+    let report = |name: &str, id: &str| {
+        json!({"resource": {"resourceType": "DiagnosticReport", "status": "final",
+        "code": {"text": name}, "result": [{"reference": format!("Observation/{id}")}]}})
+    };
+    let of_specimen = json!({"resourceType": "Observation", "id": "k", "status": "final", "code": {"text": "Potassium"},
+        "specimen": {"reference": "urn:uuid:s"}, "valueQuantity": {"value": 70, "unit": "mmol/L"}});
+    let bundle = json!({"entry": [
+        report("URINALYSIS", "a"), report("Blood gas", "b"),
+        {"resource": local("a")}, {"resource": local("b")}, {"resource": of_specimen},
+        {"fullUrl": "urn:uuid:s", "resource": {"resourceType": "Specimen", "type": {"text": "Urine, random"}}},
+    ]});
+    let document = Document::from_bundle(&bundle);
+    let specimens: Vec<&str> = document.observations.iter().filter_map(|f| f.specimen.as_deref()).collect();
+    assert_eq!(specimens, ["URINALYSIS", "Blood gas", "Urine, random"]);
+    let ranks: Vec<u8> = document.result_lines.iter().map(|(_, rank)| *rank).collect();
+    assert_eq!(ranks, [0, 2, 2], "only the blood's is critical: {}", document.narrative);
+}
+
+#[test]
+fn pregnancy_is_read_from_results_and_conditions() {
+    let asked = |answer: Value| {
+        json!({"entry": [{"resource": {"resourceType": "Observation", "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "82810-3"}]}, "valueCodeableConcept": answer}}]})
+    };
+    let condition = |code: &str| {
+        json!({"entry": [{"resource": {"resourceType": "Condition",
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}]}}}]})
+    };
+    for (bundle, expected) in [
+        (asked(json!({"coding": [{"code": "LA15173-0"}]})), true),
+        (asked(json!({"coding": [{"code": "LA26683-5"}]})), false),
+        (condition("O14.12"), true),
+        (condition("Z34.90"), true),
+        (condition("O80"), false),
+        (condition("I21.9"), false),
+    ] {
+        assert_eq!(Document::from_bundle(&bundle).pregnant, expected, "{bundle}");
+    }
+}
+
+#[test]
 fn attachments_and_report_lines_become_narrative() {
     let bundle = json!({"entry": [
         {"resource": {"resourceType": "DocumentReference", "status": "current",
