@@ -112,8 +112,7 @@ pub(crate) fn describe_groups<C: ClientContext>(
 /// Between two questions to a coordinator that has just come up.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Whether a coordinator that has just come up says so, or one that just went.
-pub(crate) fn is_passing(code: &RDKafkaErrorCode) -> bool {
+fn is_passing(code: &RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(code, Code::CoordinatorLoadInProgress | Code::CoordinatorNotAvailable | Code::NotCoordinator)
 }

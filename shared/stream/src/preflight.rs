@@ -25,6 +25,8 @@ const INIT: Duration = Duration::from_secs(30);
 /// Between two checks while something is missing.
 const AGAIN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the group's coordinator is waited for at a time.
+const COORDINATOR: Duration = Duration::from_millis(500);
 /// No topic can have this name: brokers refuse the character.
 const NO_TOPIC: &str = "wardstream/nothing";
 
@@ -330,7 +332,15 @@ fn group_fault(config: &Config, group: &str) -> Result<Option<Fault>, Problem> {
     nowhere.add_partition_offset(NO_TOPIC, 0, Offset::Offset(0))?;
     let deadline = Instant::now() + CALL;
     loop {
-        let Err(error) = consumer.commit(&nowhere, CommitMode::Sync) else { return Ok(None) };
+        // A commit would wait for a coordinator that may not be asked for; why not is told to whoever polls.
+        let known = consumer.committed_offsets(nowhere.clone(), COORDINATOR);
+        let told = std::iter::from_fn(|| consumer.poll(Duration::ZERO)).filter_map(Result::err);
+        if told.chain(known.as_ref().err().cloned()).any(|error| is(&error, Code::GroupAuthorizationFailed)) {
+            return Ok(Some(forbidden(GROUP, "Describe and Read", "group", group)));
+        }
+        let Err(error) = known.and_then(|_| consumer.commit(&nowhere, CommitMode::Sync)) else {
+            return Ok(None);
+        };
         match error.rdkafka_error_code() {
             Some(Code::GroupAuthorizationFailed) => {
                 return Ok(Some(forbidden(GROUP, "Read", "group", group)));
@@ -341,10 +351,14 @@ fn group_fault(config: &Config, group: &str) -> Result<Option<Fault>, Problem> {
                 | Code::TopicAuthorizationFailed
                 | Code::InvalidTopic,
             ) => return Ok(None),
-            Some(code) if ffi::is_passing(&code) && Instant::now() < deadline => std::thread::sleep(LOOK),
+            _ if Instant::now() < deadline => std::thread::sleep(LOOK),
             _ => return Err(error.into()),
         }
     }
+}
+
+fn is(error: &KafkaError, code: RDKafkaErrorCode) -> bool {
+    error.rdkafka_error_code() == Some(code)
 }
 
 /// Takes the transactional id over, as the stage itself will: nothing less tells whether that is allowed.
