@@ -1,7 +1,10 @@
 //! The token classifier as the layer of de-identification behind the rules.
 
+mod remembered;
+
 use deid::{Kind, ModelSpan, SpanModel, SpanModelError};
 use inference::{EncoderOptions, TokenClassifier};
+use remembered::Remembered;
 use service::Precision;
 use settings::Error;
 
@@ -106,7 +109,8 @@ impl Model {
             Error::invalid("models.folder", reason)
         })?;
         let kinds = model.entities().iter().map(|label| kind(label)).collect();
-        Ok(Some(std::sync::Arc::new(Classifier { model, kinds, confidence: self.confidence })))
+        let classifier = Classifier { model, kinds, confidence: self.confidence };
+        Ok(Some(std::sync::Arc::new(Remembered::new(classifier))))
     }
 }
 
