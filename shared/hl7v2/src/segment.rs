@@ -10,7 +10,7 @@ use std::fmt;
 use memchr::{memchr, memchr_iter};
 
 use crate::tape::Tape;
-use crate::{Message, escape};
+use crate::{Delimiters, Message, escape};
 
 /// A segment.
 #[derive(Clone, Copy)]
@@ -199,6 +199,16 @@ fn decode<'s>(message: &'s Message<'s>, text: &'s str, literal: bool) -> Cow<'s,
     }
 }
 
+/// `text` of a component that stands for itself: without subcomponents, escapes and form feeds, and not the null value.
+fn plain<'s>(message: &Message<'s>, text: &'s str) -> Option<&'s str> {
+    let Delimiters { subcomponent: Some(subcomponent), escape: Some(escape), .. } = message.delimiters else {
+        return None;
+    };
+    let special = |byte: u8| byte == subcomponent || byte == escape || byte == 0x0C;
+    let found = text.bytes().fold(false, |found, byte| found | special(byte));
+    (!found && text != "\"\"").then_some(text)
+}
+
 /// Where `byte` first stands in `text`. Most values are shorter than it takes to start a vector search.
 fn find(byte: u8, text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
@@ -326,6 +336,10 @@ impl<'s> Component<'s> {
 
     /// The first subcomponent, decoded.
     pub fn text(&self) -> Cow<'s, str> {
+        // Most components are one plain value, which one look at its bytes tells.
+        if let Some(text) = plain(self.message, self.text) {
+            return Cow::Borrowed(text);
+        }
         self.subcomponent(1).text()
     }
 

@@ -1,6 +1,5 @@
 //! Drafts to a Bundle: required elements, ids, references.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
@@ -9,7 +8,7 @@ use uuid::fmt::Hyphenated;
 
 use crate::code_system;
 use crate::draft::{Draft, Handle};
-use crate::engine::{self, Engine, identifier_key};
+use crate::engine::{self, Engine, identifier_key, identifier_type};
 use crate::id;
 use crate::logical;
 use crate::observation::absent;
@@ -98,8 +97,8 @@ const BY_PLACE: [&str; 3] = ["Coverage", "MessageHeader", "Provenance"];
 /// The rows of [`REQUIRED`] of a resource type.
 fn required(kind: &str) -> &'static [(Vec<&'static str>, &'static Missing)] {
     type Rows = Vec<(Vec<&'static str>, &'static Missing)>;
-    static BY_KIND: LazyLock<HashMap<&str, Rows>> = LazyLock::new(|| {
-        let mut by_kind = HashMap::<_, Rows>::new();
+    static BY_KIND: LazyLock<FxHashMap<&str, Rows>> = LazyLock::new(|| {
+        let mut by_kind = FxHashMap::<_, Rows>::default();
         for (kind, elements, missing) in REQUIRED {
             by_kind.entry(*kind).or_default().push((elements.split('/').collect(), missing));
         }
@@ -254,7 +253,7 @@ fn own_identifier(kind: &str, body: &Map, out: &mut String) -> Option<()> {
     }
     if kind == "Patient" {
         let list = body.get("identifier")?.as_array()?;
-        let record = |i: &&Value| i.pointer("/type/coding/0/code").and_then(Value::as_str) == Some("MR");
+        let record = |i: &&Value| identifier_type(i) == Some("MR");
         let chosen = list.iter().find(record).or_else(|| list.first())?;
         let system = chosen.get("system").and_then(Value::as_str).unwrap_or_default();
         let value = chosen.get("value")?.as_str()?;
@@ -370,7 +369,8 @@ impl Finished {
 
     /// Writes the Bundle as JSON.
     pub(crate) fn to_text(&self) -> String {
-        let mut out = String::with_capacity(16 * 1024);
+        // A resource is written in some 700 bytes on average.
+        let mut out = String::with_capacity(1024 * (1 + self.drafts.len()));
         // A reference without a target has been left out.
         let link = |handle: Handle, out: &mut String| {
             out.push_str("urn:uuid:");

@@ -10,18 +10,6 @@ use crate::value::{Map, Text, Value, json};
 const CODINGS: [[usize; 5]; 3] = [[1, 2, 3, 7, 14], [4, 5, 6, 8, 17], [10, 11, 12, 13, 20]];
 const ORIGINAL_TEXT: usize = 9;
 
-impl Concept {
-    pub(crate) fn coding(&self) -> Value {
-        let mut coding = Map::with_capacity(3);
-        coding.add("system", Value::from(self.system));
-        coding.add("code", Value::from(self.code));
-        if let Some(display) = self.display {
-            coding.add("display", Value::from(display));
-        }
-        Value::Object(coding)
-    }
-}
-
 fn coding(
     engine: &Engine<'_>,
     parts: &Parts<'_>,
@@ -68,7 +56,7 @@ fn coding(
 }
 
 /// The concept that a coding in the map's table stands for.
-fn translation<'t>(map: &'t CodeMap, coding: &Map) -> Option<&'t Concept> {
+fn translation(map: &'static CodeMap, coding: &Map) -> Option<&'static Concept> {
     let system = coding.get("system").and_then(Value::as_str);
     let in_table = match (map.table, system) {
         (Some(table), Some(system)) => system == table,
@@ -84,19 +72,19 @@ fn translation<'t>(map: &'t CodeMap, coding: &Map) -> Option<&'t Concept> {
 pub(crate) fn codeable(
     engine: &Engine<'_>,
     scope: Scope<'_>,
-    map: Option<&CodeMap>,
+    map: Option<&'static CodeMap>,
     table: Option<&'static str>,
     used: &mut u64,
 ) -> Option<Value> {
     let table = table.or(map.and_then(|map| map.table));
     let mut codings: Vec<Value> = Vec::with_capacity(2);
-    let mut translated: Vec<Value> = Vec::new();
+    let mut translated: Vec<&'static Value> = Vec::new();
     let parts = Parts::of(scope);
     for (n, places) in CODINGS.into_iter().enumerate().filter(|(_, places)| places[0] <= parts.count()) {
         // Only the first coding may be in the field's own table without saying so.
         let Some(coding) = coding(engine, &parts, places, table.filter(|_| n == 0), used) else { continue };
         if let Some(concept) = map.and_then(|map| translation(map, &coding)) {
-            translated.push(concept.coding());
+            translated.push(&concept.coding);
         }
         let coding = Value::Object(coding);
         if !codings.contains(&coding) {
@@ -108,7 +96,7 @@ pub(crate) fn codeable(
             held.get("system") == coding.get("system") && held.get("code") == coding.get("code")
         };
         if !codings.iter().any(same) {
-            codings.push(coding);
+            codings.push(Value::Constant(coding));
         }
     }
     let text = text(&parts, codings.first(), used);
@@ -145,7 +133,7 @@ fn text(parts: &Parts<'_>, first: Option<&Value>, used: &mut u64) -> Option<Text
 pub(crate) fn single(
     engine: &Engine<'_>,
     scope: Scope<'_>,
-    map: Option<&CodeMap>,
+    map: Option<&'static CodeMap>,
     table: Option<&'static str>,
     used: &mut u64,
 ) -> Option<Value> {
@@ -154,7 +142,7 @@ pub(crate) fn single(
     let coding = coding(engine, &parts, CODINGS[0], table, used)
         .or_else(|| coding(engine, &parts, CODINGS[1], None, used))?;
     let concept = map.and_then(|map| translation(map, &coding));
-    Some(concept.map_or(Value::Object(coding), Concept::coding))
+    Some(concept.map_or(Value::Object(coding), |concept| Value::Constant(&concept.coding)))
 }
 
 /// What a person would call a coded value: the original text, a display, a code.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::RangeBounds;
+use std::rc::Rc;
 
 use hl7v2::{Component, Field, Repetition, Segment, Subcomponent};
 use rustc_hash::FxHashMap;
@@ -92,8 +93,8 @@ pub(crate) struct Parts<'m> {
     count: usize,
 }
 
-/// As many as a coded value has components, which is more than most have.
-const PARTS: usize = 22;
+/// As many as most values have; what lies behind them is looked for each time.
+const PARTS: usize = 10;
 
 impl<'m> Parts<'m> {
     pub(crate) fn of(whole: Scope<'m>) -> Self {
@@ -190,6 +191,8 @@ pub(crate) struct Engine<'m> {
     /// What of the message resources hold.
     pub(crate) marks: Vec<Mark>,
     pub(crate) slots: Slots,
+    /// The unit of the OBX that was looked at last, and which segment that is.
+    pub(crate) unit: Option<(usize, Rc<Map>)>,
     /// Resource whose rows are being applied.
     pub(crate) current: Handle,
     /// Narrative by resource.
@@ -244,6 +247,7 @@ impl<'m> Engine<'m> {
             taken: Vec::new(),
             marks,
             slots: Slots::default(),
+            unit: None,
             current: 0,
             narratives: FxHashMap::default(),
             depth: 0,
@@ -279,6 +283,23 @@ impl<'m> Engine<'m> {
         let [component, repetition, subcomponent] = self.separators;
         let divides = |byte: &u8| *byte == component || *byte == repetition || *byte == subcomponent;
         !raw.iter().fold(false, |divided, byte| divided | divides(byte))
+    }
+
+    /// Whether a field of one repetition without subcomponents holds values in those of its components only whose
+    /// [`bit`]s are given.
+    pub(crate) fn simple(&self, raw: &[u8], held: u64) -> bool {
+        let [separator, repetition, subcomponent] = self.separators;
+        let (mut component, mut valued) = (1, 0);
+        for byte in raw {
+            if *byte == separator {
+                component += 1;
+            } else if *byte == repetition || *byte == subcomponent {
+                return false;
+            } else if !byte.is_ascii_whitespace() {
+                valued |= bit(component);
+            }
+        }
+        valued & !held == 0
     }
 
     /// Field `n`, from 1, if it holds anything.
@@ -340,9 +361,9 @@ impl<'m> Engine<'m> {
         let begun = self.marks.len();
         let (name, present) =
             (self.names.get(index).copied(), self.present.get(index).copied().unwrap_or_default());
-        for rule in &map.rules {
+        for (need, rule) in map.needs.iter().zip(&map.rules) {
             // Most rows are for fields that are not there.
-            if rule.needs & present != rule.needs && name == Some(rule.source.of) {
+            if need.fields & present != need.fields && name == Some(need.of) {
                 continue;
             }
             let Some((field, within)) = split(&rule.source) else {
@@ -760,7 +781,12 @@ pub(crate) fn identifier_key(body: &Map, out: &mut String) -> Option<()> {
     let value = first.get("value")?.as_str()?;
     let system = first.get("system").and_then(Value::as_str).unwrap_or_default();
     // The same number may be both a placer's and a filler's.
-    let kind = first.pointer("/type/coding/0/code").and_then(Value::as_str).unwrap_or_default();
+    let kind = identifier_type(first).unwrap_or_default();
     [system, "|", value, "|", kind].into_iter().for_each(|part| out.push_str(part));
     Some(())
+}
+
+/// The first code of an identifier's type.
+pub(crate) fn identifier_type(identifier: &Value) -> Option<&str> {
+    identifier.get("type")?.get("coding")?.as_array()?.first()?.get("code")?.as_str()
 }

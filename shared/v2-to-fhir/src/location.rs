@@ -1,5 +1,7 @@
 //! PL and DLD to Location: one resource for each level, each part of the next.
 
+use std::sync::LazyLock;
+
 use crate::value::{Map, Text, Value, json};
 
 use crate::code_system;
@@ -9,25 +11,21 @@ use crate::function;
 use crate::primitive;
 use crate::unmapped::Reason;
 
-/// Component of PL, code and display of HL7 `location-physical-type`, outermost first (HL7 v2.9 section 2A, PL).
-pub(crate) type Levels = [(usize, &'static str, &'static str); 6];
-pub(crate) const PL: Levels = [
-    (4, "si", "Site"),
-    (7, "bu", "Building"),
-    (8, "lvl", "Level"),
-    (1, "wa", "Ward"),
-    (2, "ro", "Room"),
-    (3, "bd", "Bed"),
-];
-/// The same levels in NDL.
-pub(crate) const NDL: Levels = [
-    (7, "si", "Site"),
-    (10, "bu", "Building"),
-    (11, "lvl", "Level"),
-    (4, "wa", "Ward"),
-    (5, "ro", "Room"),
-    (6, "bd", "Bed"),
-];
+/// Code and display of the levels of a location in HL7 `location-physical-type`, outermost first.
+const KINDS: [(&str, &str); 6] =
+    [("si", "Site"), ("bu", "Building"), ("lvl", "Level"), ("wa", "Ward"), ("ro", "Room"), ("bd", "Bed")];
+/// The component of each level.
+pub(crate) type Levels = [usize; 6];
+/// HL7 v2.9 section 2A, PL.
+pub(crate) const PL: Levels = [4, 7, 8, 1, 2, 3];
+/// The same of NDL.
+pub(crate) const NDL: Levels = [7, 10, 11, 4, 5, 6];
+
+/// `Location.physicalType` of each level.
+static PHYSICAL_TYPES: LazyLock<[Value; 6]> = LazyLock::new(|| {
+    let system = "http://terminology.hl7.org/CodeSystem/location-physical-type";
+    KINDS.map(|(code, display)| json!({"coding": [{"system": system, "code": code, "display": display}]}))
+});
 
 /// A reference to the innermost location of a PL.
 pub(crate) fn reference(
@@ -39,8 +37,9 @@ pub(crate) fn reference(
     let mut chain = String::new();
     let mut inner: Option<usize> = None;
     let description = primitive::string(&scope.child(9).text()).filter(|_| levels == &PL);
-    let last = levels.iter().rposition(|(n, ..)| name(scope.child(*n)).is_some());
-    for (place, (component, code, display)) in levels.iter().copied().enumerate() {
+    let last = levels.iter().rposition(|n| name(scope.child(*n)).is_some());
+    let kinds = KINDS.iter().zip(&*PHYSICAL_TYPES);
+    for (place, (component, ((code, _), physical_type))) in levels.iter().copied().zip(kinds).enumerate() {
         let part = scope.child(component);
         let Some(shown) = name(part) else { continue };
         let mut body = Map::with_capacity(6);
@@ -69,11 +68,7 @@ pub(crate) fn reference(
             *used |= bit(9);
         }
         body.add("mode", json!("instance"));
-        let physical = Value::from("http://terminology.hl7.org/CodeSystem/location-physical-type");
-        body.add(
-            "physicalType",
-            json!({"coding": [{"system": physical, "code": Value::from(code), "display": Value::from(display)}]}),
-        );
+        body.add("physicalType", Value::Constant(physical_type));
         if let Some(outer) = inner {
             body.add("partOf", draft::reference(outer));
         }

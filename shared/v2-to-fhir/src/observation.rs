@@ -1,5 +1,7 @@
 //! OBX-5 and OBX-7: the value of an observation by its type, and its reference range.
 
+use std::rc::Rc;
+
 use crate::attachment::attachment;
 use crate::concept;
 use crate::element::above;
@@ -28,27 +30,22 @@ pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map) -> Ve
     let Some(&obx) = engine.segments.get(index) else { return Vec::new() };
     let kind = obx.field(2).text();
     let kind = kind.trim();
-    let mut taken = vec![0; obx.field(5).repetition_count()];
-    let (places, values): (Vec<_>, Vec<_>) = obx
-        .field(5)
-        .repetitions()
-        .enumerate()
-        .filter(|(_, r)| engine.valued(r.raw()))
-        .map(|(n, r)| (n, Scope::Repetition(r)))
-        .unzip();
-    let mut take = |value: usize, used: u64| {
-        if let Some(taken) = places.get(value).and_then(|place| taken.get_mut(*place)) {
+    let repetitions = obx.field(5).repetition_count();
+    let mut taken = vec![0; repetitions];
+    let mut values = Vec::with_capacity(repetitions);
+    let valued = obx.field(5).repetitions().enumerate().filter(|(_, r)| engine.valued(r.raw()));
+    values.extend(valued.map(|(place, r)| (place, Scope::Repetition(r))));
+    let mut take = |place: usize, used: u64| {
+        if let Some(taken) = taken.get_mut(place) {
             *taken = used;
         }
     };
-    let unit = obx.field(6).repetition(1);
-    let unit = concept::unit(engine, Scope::Repetition(unit));
     if is_text(kind) {
         // Repetitions of text are its lines (HL7 v2.9 section 2A, TX).
         let mut lines = Vec::new();
-        for (n, value) in values.iter().enumerate() {
+        for (place, value) in &values {
             if let Some(line) = primitive::string(&value.full_text()) {
-                take(n, u64::MAX);
+                take(*place, u64::MAX);
                 lines.push(line);
             }
         }
@@ -57,36 +54,37 @@ pub(crate) fn value(engine: &mut Engine<'_>, index: usize, body: &mut Map) -> Ve
         }
         return taken;
     }
+    let unit = unit(engine, index);
     if kind == "NA"
         && let Some(samples) = samples(&values, &unit)
     {
-        place(body, "valueSampledData", samples);
-        (0..values.len()).for_each(|n| take(n, u64::MAX));
+        set(body, "valueSampledData", samples);
+        values.iter().for_each(|(place, _)| take(*place, u64::MAX));
         return taken;
     }
     match values.as_slice() {
         [] => {}
-        [one] => {
+        [(place, one)] => {
             let mut used = 0;
             if let Some((element, value)) = typed(engine, kind, *one, &unit, &mut used) {
-                place(body, element, value);
-                take(0, used);
+                set(body, element, value);
+                take(*place, used);
             }
         }
         many => {
             let code = body.get("code").cloned();
             let mut components = Vec::new();
-            for (n, one) in many.iter().enumerate() {
+            for (place, one) in many {
                 let mut used = 0;
                 let Some((element, value)) = typed(engine, kind, *one, &unit, &mut used) else { continue };
-                take(n, used);
+                take(*place, used);
                 let mut component = Map::new();
                 if let Some(code) = &code {
                     component.insert("code", code.clone());
                 } else {
                     component.insert("code", absent());
                 }
-                place(&mut component, element, value);
+                set(&mut component, element, value);
                 components.push(Value::Object(component));
             }
             if !components.is_empty() {
@@ -102,7 +100,21 @@ pub(crate) fn absent() -> Value {
     json!({"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]})
 }
 
-fn place(body: &mut Map, element: &'static str, value: Value) {
+/// The unit in OBX-6, made once for the value and the reference range.
+fn unit(engine: &mut Engine<'_>, index: usize) -> Rc<Map> {
+    if let Some((at, unit)) = &engine.unit
+        && *at == index
+    {
+        return Rc::clone(unit);
+    }
+    let obx = engine.segments.get(index);
+    let unit = obx.map(|obx| concept::unit(engine, Scope::Repetition(obx.field(6).repetition(1))));
+    let unit = Rc::new(unit.unwrap_or_default());
+    engine.unit = Some((index, Rc::clone(&unit)));
+    unit
+}
+
+fn set(body: &mut Map, element: &'static str, value: Value) {
     if element == "extension" {
         if let Value::Array(list) = body.entry("extension").or_insert_with(|| json!([])) {
             list.push(value);
@@ -205,7 +217,9 @@ fn quantity(comparator: Option<&'static str>, number: Value, unit: &Map) -> Valu
     if let Some(comparator) = comparator {
         quantity.add("comparator", Value::from(comparator));
     }
-    quantity.extend(unit.clone());
+    for (name, value) in unit.iter() {
+        quantity.add(name, value.clone());
+    }
     Value::Object(quantity)
 }
 
@@ -222,10 +236,10 @@ fn range(low: Option<Value>, high: Option<Value>, unit: &Map) -> Option<Value> {
 }
 
 /// NA: numbers in rows, one row a repetition. What is needed of a waveform and not sent is said to be unknown.
-fn samples(rows: &[Scope<'_>], unit: &Map) -> Option<Value> {
-    let width = rows.first()?.count();
+fn samples(rows: &[(usize, Scope<'_>)], unit: &Map) -> Option<Value> {
+    let width = rows.first()?.1.count();
     let mut data = String::new();
-    for row in rows {
+    for (_, row) in rows {
         if row.count() != width {
             return None;
         }
@@ -290,21 +304,21 @@ fn structured(value: Scope<'_>, unit: &Map) -> Option<(&'static str, Value)> {
 }
 
 /// OBX-7 as text, and as low and high where it can be read: `70-80`, `3.5 - 5.1`, `<5`, `>=10`.
-pub(crate) fn reference_range(engine: &Engine<'_>, text: &str, index: usize) -> Option<Value> {
+pub(crate) fn reference_range(engine: &mut Engine<'_>, text: &str, index: usize) -> Option<Value> {
     let shown = primitive::string(text)?;
-    let mut body = Map::new();
+    let mut body = Map::with_capacity(3);
     let numeric =
-        engine.segments.get(index).filter(|obx| matches!(&*obx.field(2).text(), "NM" | "SN" | "CQ"));
-    if let Some(obx) = numeric {
-        let unit = concept::unit(engine, Scope::Repetition(obx.field(6).repetition(1)));
+        engine.segments.get(index).is_some_and(|obx| matches!(&*obx.field(2).text(), "NM" | "SN" | "CQ"));
+    if numeric {
+        let unit = unit(engine, index);
         let (low, high) = bounds(&shown);
         for (name, value) in [("low", low), ("high", high)] {
             if let Some(value) = value {
-                body.insert(name, quantity(None, value, &unit));
+                body.add(name, quantity(None, value, &unit));
             }
         }
     }
-    body.insert("text", Value::from(shown));
+    body.add("text", Value::from(shown));
     Some(Value::Object(body))
 }
 

@@ -8,7 +8,6 @@ use crate::element::Path;
 use crate::function::Function;
 use crate::primitive::Primitive;
 use crate::table::{CodesId, MapId, Names};
-use crate::unmapped::bit;
 
 /// `PID-3.4`, `CX.4.2`, `PID`: a segment or data type and numbers into it, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +96,6 @@ pub(crate) enum Beside {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Rule {
     pub(crate) source: Source,
-    /// The [`bit`] of the field that it reads; none for a row of a whole segment.
-    pub(crate) needs: u64,
     /// `None` only for [`Via::Structure`] and for a map or function that fills the resource itself (`$this`).
     pub(crate) path: Option<Path>,
     pub(crate) overwrite: bool,
@@ -139,8 +136,7 @@ impl Rule {
             "-" | "$this" => None,
             element => Some(Path::parse(element)?),
         };
-        let needs = source.numbers().first().map_or(0, |field| bit(usize::from(*field)));
-        Ok(Self { source, needs, path, overwrite, via, when, in_resource, beside })
+        Ok(Self { source, path, overwrite, via, when, in_resource, beside })
     }
 }
 

@@ -9,15 +9,26 @@ use crate::code_system;
 use crate::condition::Condition;
 use crate::element::Path;
 use crate::rule::{Name, Rule};
+use crate::unmapped::bit;
+use crate::value::{Map, Value};
 
 /// A segment or data-type map.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentMap {
     pub(crate) rules: Vec<Rule>,
+    /// What each rule reads, apart from it: most are passed over, and a rule is many times as long.
+    pub(crate) needs: Vec<Need>,
     /// Elements without which the object is not worth having; groups of which one is enough.
     pub(crate) requires: Vec<Vec<&'static str>>,
     /// Resource type, for a map that makes one.
     pub(crate) resource: Option<&'static str>,
+}
+
+/// The segment that a rule reads, and the [`bit`] of the field; none for a row of a whole segment.
+#[derive(Debug)]
+pub(crate) struct Need {
+    pub(crate) of: Name,
+    pub(crate) fields: u64,
 }
 
 /// Which of [`Tables::maps`].
@@ -37,11 +48,11 @@ pub(crate) struct CodeMap {
 pub(crate) struct CodesId(usize);
 
 /// What a code becomes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Concept {
-    pub(crate) system: &'static str,
     pub(crate) code: &'static str,
-    pub(crate) display: Option<&'static str>,
+    /// The Coding.
+    pub(crate) coding: Value,
 }
 
 /// A message map.
@@ -207,7 +218,12 @@ impl Tables {
             }
             let rule = Rule::parse(line, &mut self.names);
             match (rule, current.and_then(|id| self.map_mut(id))) {
-                (Ok(rule), Some(map)) => map.rules.push(rule),
+                (Ok(rule), Some(map)) => {
+                    let field = rule.source.numbers().first();
+                    let fields = field.map_or(0, |field| bit(usize::from(*field)));
+                    map.needs.push(Need { of: rule.source.of, fields });
+                    map.rules.push(rule);
+                }
                 (Err(defect), _) => self.defects.push(format!("{file}:{number}: {defect}")),
                 (_, None) => self.defects.push(format!("{file}:{number}: row outside a map")),
             }
@@ -243,7 +259,13 @@ impl Tables {
             };
             if let Some(map) = self.codes.last_mut() {
                 for from in from.split(',') {
-                    map.rows.insert(from.trim(), Concept { system, code, display });
+                    let mut coding = Map::with_capacity(3);
+                    coding.add("system", Value::from(system));
+                    coding.add("code", Value::from(code));
+                    if let Some(display) = display {
+                        coding.add("display", Value::from(display));
+                    }
+                    map.rows.insert(from.trim(), Concept { code, coding: Value::Object(coding) });
                 }
             }
         }

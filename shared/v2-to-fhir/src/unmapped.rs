@@ -120,6 +120,20 @@ impl Mark {
         }
     }
 
+    /// The [`bit`]s of the components of the first repetition of which it takes at least the first subcomponent.
+    fn first_values(&self) -> u64 {
+        match self.at {
+            _ if self.parts == u64::MAX && self.at.repetition == 0 => u64::MAX,
+            At { repetition: 1, component: 0, subcomponent: 0, .. } => self.parts,
+            // Past the 62nd a bit does not say which component it is.
+            At { repetition: 1, component: component @ 1..63, subcomponent, .. } => {
+                let alone = At { subcomponent: 1, ..self.at };
+                if subcomponent <= 1 && self.takes(&alone) { bit(component) } else { 0 }
+            }
+            _ => 0,
+        }
+    }
+
     /// Takes the mark back, into `refused`.
     pub(crate) fn withdraw(&mut self, reason: Reason, refused: &mut Vec<(At, Reason)>) {
         let parts = std::mem::take(&mut self.parts);
@@ -139,6 +153,8 @@ pub(crate) struct Listing<'e, 'm> {
     /// marks as values, so sorting them would take longer than all else here.
     first: Vec<Option<usize>>,
     next: Vec<Option<usize>>,
+    /// For each field the [`bit`]s of the components of its first repetition whose first value is held.
+    held: Vec<u64>,
     /// By place; the first reason for a place comes first.
     refused: Vec<(At, Reason)>,
     /// Marks of the field that is looked at.
@@ -150,23 +166,26 @@ impl<'e, 'm> Listing<'e, 'm> {
     /// A listing of what resources of the bundle, which is what `kept` says, have not marked.
     pub(crate) fn new(engine: &'e Engine<'m>, kept: impl Fn(Handle) -> bool) -> Self {
         let (mut first, mut next) = (vec![None; engine.places()], vec![None; engine.marks.len()]);
+        let mut held = vec![0; engine.places()];
         let mut dropped = Vec::new();
         for (n, mark) in engine.marks.iter().enumerate().rev() {
             if !kept(mark.draft) {
                 dropped.push((mark.at, Reason::IncompleteResource));
                 continue;
             }
-            let first = engine.place(mark.at.segment, mark.at.field).and_then(|place| first.get_mut(place));
-            if let Some(first) = first.filter(|_| mark.parts != 0)
-                && let Some(next) = next.get_mut(n)
-            {
+            let place = engine.place(mark.at.segment, mark.at.field).filter(|_| mark.parts != 0);
+            let Some(place) = place else { continue };
+            if let (Some(first), Some(next)) = (first.get_mut(place), next.get_mut(n)) {
                 *next = first.replace(n);
+            }
+            if let Some(held) = held.get_mut(place) {
+                *held |= mark.first_values();
             }
         }
         let mut refused = engine.refused.clone();
         refused.extend(dropped.into_iter().rev());
         refused.sort_by_key(|(at, _)| (at.segment, at.field, at.repetition));
-        Self { engine, first, next, refused, here: Vec::new(), out: Vec::new() }
+        Self { engine, first, next, held, refused, here: Vec::new(), out: Vec::new() }
     }
 
     /// `unexpected` says of each segment whether the message map has no place for it.
@@ -181,7 +200,8 @@ impl<'e, 'm> Listing<'e, 'm> {
             let delimiters = if index == 0 { 2 } else { 0 };
             for (n, field) in engine.fields(index).iter().enumerate().skip(delimiters) {
                 let n = n + 1;
-                if field.is_empty() {
+                let held = engine.place(index, n).and_then(|place| self.held.get(place));
+                if field.is_empty() || held.is_some_and(|held| engine.simple(field.raw(), *held)) {
                     continue;
                 }
                 let alone = At { segment: index, field: n, repetition: 1, component: 1, subcomponent: 1 };
