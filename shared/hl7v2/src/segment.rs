@@ -218,7 +218,20 @@ fn find(byte: u8, text: &str) -> Option<usize> {
 /// Part `n`, from 1, of `text`; empty where there is none.
 fn part(text: &str, separator: Option<u8>, n: usize) -> &str {
     let Some(separator) = separator else { return if n == 1 { text } else { "" } };
-    let Some(skip) = n.checked_sub(1) else { return "" };
+    let Some(mut skip) = n.checked_sub(1) else { return "" };
+    if text.len() < 64 {
+        let mut start = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            if byte == separator {
+                if skip == 0 {
+                    return text.get(start..at).unwrap_or_default();
+                }
+                skip -= 1;
+                start = at + 1;
+            }
+        }
+        return text.get(start..).filter(|_| skip == 0).unwrap_or_default();
+    }
     let mut rest = text;
     for _ in 0..skip {
         match find(separator, rest) {

@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
 use crate::document::extract;
-use crate::engine::{Scope, WITH_PARTS, bit};
 use crate::primitive;
+use crate::scope::Scope;
+use crate::unmapped::{WITH_PARTS, bit};
 use crate::value::{Map, Text, Value, json};
 
 const ALTERNATE_CODES: &str = "http://hl7.org/fhir/StructureDefinition/alternate-codes";

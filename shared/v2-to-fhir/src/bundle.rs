@@ -8,8 +8,8 @@ use uuid::fmt::Hyphenated;
 
 use crate::code_system;
 use crate::draft::{Draft, Handle};
-use crate::engine::{self, Engine, identifier_key, identifier_type};
-use crate::id;
+use crate::engine::Engine;
+use crate::id::{self, identifier_key, identifier_type};
 use crate::logical;
 use crate::observation::absent;
 use crate::time;
@@ -434,7 +434,7 @@ pub(crate) fn finish(engine: &mut Engine<'_>, envelope: Envelope<'_>) -> Finishe
     if to_resolve || !same.is_empty() {
         drafts.iter_mut().for_each(|draft| draft.body.retain(|value| resolve(value, &kept, &same)));
     }
-    let id = id::of(&engine::name(&engine.facility, "Bundle", |out| out.push_str(control_id)));
+    let id = id::of(&id::name(&engine.facility, "Bundle", |out| out.push_str(control_id)));
     let system = code_system::local(&engine.facility, "message-control-id");
     let mut envelope = Map::with_capacity(6);
     envelope.insert("resourceType", json!("Bundle"));
@@ -457,7 +457,7 @@ fn ids(engine: &Engine<'_>, kept: &[bool], control_id: &str) -> (Ids, FxHashMap<
             ids.push(Uuid::nil());
             continue;
         }
-        let name = || engine::name(&engine.facility, draft.kind, |out| key(draft, control_id, out));
+        let name = || id::name(&engine.facility, draft.kind, |out| key(draft, control_id, out));
         let mut id = draft.shared.as_ref().map_or_else(|| id::of(&name()), |(id, _)| *id);
         if let Some(first) = taken.get(&id) {
             let equal = |first: &Draft| first.kind == draft.kind && first.body == draft.body;

@@ -1,9 +1,11 @@
 //! Coded data types (CE, CWE, CNE, CF, IS, ID) to CodeableConcept and Coding.
 
 use crate::code_system;
-use crate::engine::{Engine, Parts, Scope, bit};
+use crate::engine::Engine;
 use crate::primitive;
+use crate::scope::{Parts, Scope};
 use crate::table::{CodeMap, Concept};
+use crate::unmapped::bit;
 use crate::value::{Map, Text, Value, json};
 
 /// Code, text, system and version of the three codings, with the component that may hold the system's OID.

@@ -8,7 +8,7 @@ mod rtf;
 
 use crate::attachment;
 use crate::concept;
-use crate::engine::Scope;
+use crate::scope::Scope;
 use crate::value::{Map, Text, Value, json};
 
 /// The narrative of one resource, in sections.

@@ -1,166 +1,32 @@
 //! Rows applied to a message.
 
-use std::borrow::Cow;
-use std::ops::RangeBounds;
+mod accounting;
+mod lookup;
+
 use std::rc::Rc;
 
-use hl7v2::{Component, Field, Repetition, Segment, Subcomponent};
+use hl7v2::{Field, Segment};
 use rustc_hash::FxHashMap;
 
 use crate::concept;
-use crate::condition::{Check, Condition, Test};
 use crate::document::Narrative;
 use crate::draft::{self, Drafts, Handle};
 use crate::element::{self, Aside, Placed};
 use crate::function;
+use crate::id;
 use crate::primitive;
-use crate::rule::{Beside, Extra, Name, Rule, Source, Via};
+use crate::rule::{Beside, Extra, Name, Rule, Via};
+use crate::scope::{Parts, Scope, descend};
+use crate::slots::Slots;
 use crate::table::{MapId, SegmentMap, Tables};
 use crate::time::Zones;
-use crate::unmapped::{At, Mark, Reason};
-pub(crate) use crate::unmapped::{WITH_PARTS, bit};
+use crate::unmapped::{At, Mark, Reason, bit};
 use crate::value::{Map, Value};
+
+use lookup::split;
 
 /// Bound on the nesting of data-type maps, against one that holds itself.
 const DEPTH: usize = 12;
-
-/// What a source names: a value and what lies within it.
-#[derive(Clone, Copy)]
-pub(crate) enum Scope<'m> {
-    /// A whole segment, for rows of constants.
-    Segment,
-    Repetition(Repetition<'m>),
-    Component(Component<'m>),
-    Subcomponent(Subcomponent<'m>),
-    Nothing,
-}
-
-impl<'m> Scope<'m> {
-    /// Part `n` of a value, from 1. A value without parts is its own first part.
-    pub(crate) fn child(self, n: usize) -> Self {
-        match self {
-            Self::Repetition(r) => Self::Component(r.component(n)),
-            Self::Component(c) => Self::Subcomponent(c.subcomponent(n)),
-            Self::Subcomponent(s) if n == 1 => Self::Subcomponent(s),
-            _ => Self::Nothing,
-        }
-    }
-
-    /// How many parts are written.
-    pub(crate) fn count(self) -> usize {
-        match self {
-            Self::Repetition(r) => r.component_count(),
-            Self::Component(c) => c.subcomponent_count(),
-            Self::Subcomponent(_) => 1,
-            _ => 0,
-        }
-    }
-
-    /// The first value in it, decoded.
-    pub(crate) fn text(self) -> Cow<'m, str> {
-        match self {
-            Self::Repetition(r) => r.text(),
-            Self::Component(c) => c.text(),
-            Self::Subcomponent(s) => s.text(),
-            _ => Cow::Borrowed(""),
-        }
-    }
-
-    /// All of it decoded, delimiters included.
-    pub(crate) fn full_text(self) -> Cow<'m, str> {
-        match self {
-            Self::Repetition(r) => r.full_text(),
-            Self::Component(c) => c.full_text(),
-            Self::Subcomponent(s) => s.text(),
-            _ => Cow::Borrowed(""),
-        }
-    }
-
-    pub(crate) fn raw(self) -> &'m [u8] {
-        match self {
-            Self::Repetition(r) => r.raw(),
-            Self::Component(c) => c.raw(),
-            Self::Subcomponent(s) => s.raw(),
-            _ => &[],
-        }
-    }
-}
-
-/// The parts of a value, found once for all rows that read them.
-pub(crate) struct Parts<'m> {
-    whole: Scope<'m>,
-    first: [Scope<'m>; PARTS],
-    count: usize,
-}
-
-/// As many as most values have; what lies behind them is looked for each time.
-const PARTS: usize = 10;
-
-impl<'m> Parts<'m> {
-    pub(crate) fn of(whole: Scope<'m>) -> Self {
-        let mut parts = Self { whole, first: [Scope::Nothing; PARTS], count: 0 };
-        match whole {
-            Scope::Repetition(r) => parts.fill(r.components().map(Scope::Component)),
-            Scope::Component(c) => parts.fill(c.subcomponents().map(Scope::Subcomponent)),
-            other => parts.fill(std::iter::once(other.child(1)).take(other.count())),
-        }
-        parts
-    }
-
-    fn fill(&mut self, found: impl Iterator<Item = Scope<'m>>) {
-        for part in found {
-            if let Some(place) = self.first.get_mut(self.count) {
-                *place = part;
-            }
-            self.count += 1;
-        }
-    }
-
-    /// How many parts are written.
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// See [`Scope::child`].
-    pub(crate) fn child(&self, n: usize) -> Scope<'m> {
-        match n.checked_sub(1).and_then(|n| self.first.get(n)) {
-            Some(part) => *part,
-            None if n > self.count => Scope::Nothing,
-            None => self.whole.child(n),
-        }
-    }
-}
-
-/// Resources that rows refer to by name. A message fills a dozen slots at most, so looking through them is fast.
-#[derive(Debug, Default)]
-pub(crate) struct Slots {
-    now: Vec<(&'static str, Handle)>,
-    /// All that were ever in a slot.
-    ever: Vec<(&'static str, Handle)>,
-}
-
-impl Slots {
-    pub(crate) fn get(&self, slot: &str) -> Option<Handle> {
-        self.now.iter().find(|(name, _)| *name == slot).map(|(_, handle)| *handle)
-    }
-
-    /// The resource in a slot and those before it, in the order of the message.
-    pub(crate) fn all<'s>(&'s self, slot: &'s str) -> impl Iterator<Item = Handle> + 's {
-        self.ever.iter().filter(move |(name, _)| *name == slot).map(|(_, handle)| *handle)
-    }
-
-    pub(crate) fn insert(&mut self, slot: &'static str, handle: Handle) {
-        self.ever.push((slot, handle));
-        match self.now.iter_mut().find(|(name, _)| *name == slot) {
-            Some((_, held)) => *held = handle,
-            None => self.now.push((slot, handle)),
-        }
-    }
-
-    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.now.retain(|(slot, _)| keep(slot));
-    }
-}
 
 /// A message being converted.
 pub(crate) struct Engine<'m> {
@@ -307,55 +173,6 @@ impl<'m> Engine<'m> {
         self.fields(segment).get(n.checked_sub(1)?).filter(|field| !field.is_empty()).copied()
     }
 
-    /// Says that the value that a row is at has no place, and why.
-    pub(crate) fn refuse(&mut self, reason: Reason) {
-        self.refused.push((self.at, reason));
-    }
-
-    /// The same of one component of it.
-    pub(crate) fn refuse_part(&mut self, component: usize, reason: Reason) {
-        let at = if self.at.component == 0 { At { component, ..self.at } } else { self.at };
-        self.refused.push((at, reason));
-    }
-
-    /// Repetition of the field that a row is at, from 1.
-    pub(crate) fn repetition(&self) -> usize {
-        self.at.repetition
-    }
-
-    /// Notes which parts of the value that a row is at the resource holds; see [`bit`].
-    fn claim(&mut self, used: u64) {
-        if used & !WITH_PARTS == 0 || self.at.field == 0 {
-            return;
-        }
-        let parts = if self.at.subcomponent == 0 { used } else { bit(self.at.subcomponent) };
-        self.mark(parts);
-    }
-
-    fn mark(&mut self, parts: u64) {
-        self.marks.push(Mark { at: self.at, parts, draft: self.current, path: None });
-    }
-
-    /// Takes back those of the marks that `lost` chooses: what they stand for has found no place or lost it.
-    pub(crate) fn withdraw(&mut self, of: impl RangeBounds<usize>, lost: impl Fn(&Mark) -> bool) {
-        let of = (of.start_bound().cloned(), of.end_bound().cloned());
-        for mark in self.marks.get_mut(of).into_iter().flatten().filter(|mark| lost(mark)) {
-            mark.withdraw(Reason::AlreadySet, &mut self.refused);
-        }
-    }
-
-    /// The same of parts of one component of that value.
-    pub(crate) fn claim_part(&mut self, component: usize, parts: u64) {
-        let at = self.at;
-        if at.component == 0 {
-            self.at.component = component;
-            self.claim(parts);
-            self.at = at;
-        } else if parts != 0 {
-            self.claim(bit(component));
-        }
-    }
-
     /// Applies a map to a segment; the marks of what it used begin at the answer.
     pub(crate) fn apply(&mut self, map: &'static SegmentMap, index: usize, body: &mut Map) -> usize {
         let begun = self.marks.len();
@@ -368,7 +185,7 @@ impl<'m> Engine<'m> {
             }
             let Some((field, within)) = split(&rule.source) else {
                 if self.holds(&rule.when, Scope::Segment, index) {
-                    self.at = At { segment: index, ..At::default() };
+                    self.at = At::segment(index);
                     self.fire(rule, Scope::Segment, index, body);
                 }
                 continue;
@@ -384,7 +201,7 @@ impl<'m> Engine<'m> {
                 if !self.valued(scope.raw()) {
                     continue;
                 }
-                self.at = At { segment: index, field, repetition: n + 1, ..At::default() }.within(within);
+                self.at = At::field(index, field).repeated(n + 1).within(within);
                 self.fire(rule, scope, index, body);
             }
         }
@@ -492,90 +309,6 @@ impl<'m> Engine<'m> {
             }
         }
         out
-    }
-
-    /// Takes back the marks of what found no place beside a value.
-    fn withdraw_unplaced(&mut self, extras: &[Aside]) {
-        for extra in extras.iter().filter(|extra| !extra.placed) {
-            self.withdraw(extra.marks.clone(), |_| true);
-        }
-    }
-
-    /// Values that a source names from where a row stands, and where they lie.
-    fn resolve(&self, source: &Source, scope: Scope<'m>, index: usize) -> Vec<(Scope<'m>, At)> {
-        if !source.field && !matches!(scope, Scope::Segment) {
-            let target = descend(scope, source.numbers());
-            let at = self.at.within(source.numbers());
-            return if self.valued(target.raw()) { vec![(target, at)] } else { Vec::new() };
-        }
-        let Some(index) = self.peer(index, source.of) else { return Vec::new() };
-        let Some((field, within)) = split(source) else {
-            return vec![(Scope::Segment, At { segment: index, ..At::default() })];
-        };
-        let Some(value) = self.field(index, field) else { return Vec::new() };
-        value
-            .repetitions()
-            .enumerate()
-            .map(|(n, r)| {
-                let at = At { segment: index, field, repetition: n + 1, ..At::default() };
-                (descend(Scope::Repetition(r), within), at.within(within))
-            })
-            .filter(|(scope, _)| self.valued(scope.raw()))
-            .collect()
-    }
-
-    /// The segment of that name that belongs with the one at `index`: itself, one before it in its group, one after it.
-    fn peer(&self, index: usize, name: Name) -> Option<usize> {
-        let is = |i: &usize| self.names.get(*i) == Some(&name);
-        if is(&index) {
-            return Some(index);
-        }
-        if name == Name::MSH {
-            return Some(0);
-        }
-        let (start, end) = self.groups.get(index).copied().unwrap_or((0, self.segments.len()));
-        (start..index).rev().find(is).or_else(|| (index + 1..end).find(is))
-    }
-
-    /// Whether a row's condition holds where the row stands.
-    pub(crate) fn holds(&self, condition: &Condition, scope: Scope<'m>, index: usize) -> bool {
-        condition.alternatives.is_empty()
-            || condition.alternatives.iter().any(|all| all.iter().all(|test| self.passes(test, scope, index)))
-    }
-
-    fn passes(&self, test: &Test, scope: Scope<'m>, index: usize) -> bool {
-        if let Check::Repeats(count) | Check::NotRepeats(count) = &test.check {
-            let more = self.resolve(&test.source, scope, index).len() > *count;
-            return more == matches!(test.check, Check::Repeats(_));
-        }
-        let first = self.first(&test.source, scope, index);
-        let text = || first.map(Scope::text);
-        match &test.check {
-            Check::Valued => first.is_some(),
-            Check::NotValued => first.is_none(),
-            Check::In(values) => {
-                text().is_some_and(|text| values.iter().any(|v| *v == primitive::trim(&text)))
-            }
-            Check::NotIn(values) => {
-                text().is_none_or(|text| values.iter().all(|v| *v != primitive::trim(&text)))
-            }
-            Check::Longer(length) => text().is_some_and(|text| text.trim().len() > *length),
-            Check::Repeats(_) | Check::NotRepeats(_) => false,
-        }
-    }
-
-    /// The first valued of what [`Self::resolve`] finds.
-    pub(crate) fn first(&self, source: &Source, scope: Scope<'m>, index: usize) -> Option<Scope<'m>> {
-        if !source.field && !matches!(scope, Scope::Segment) {
-            let target = descend(scope, source.numbers());
-            return self.valued(target.raw()).then_some(target);
-        }
-        let index = self.peer(index, source.of)?;
-        let Some((field, within)) = split(source) else { return Some(Scope::Segment) };
-        self.field(index, field)?
-            .repetitions()
-            .map(|r| descend(Scope::Repetition(r), within))
-            .find(|scope| self.valued(scope.raw()))
     }
 
     /// A row that fills the object itself (`$this`).
@@ -687,11 +420,11 @@ impl<'m> Engine<'m> {
     /// else by its content. The marks of its content are those from `marks` on.
     pub(crate) fn share(&mut self, kind: &'static str, body: Map, marks: usize) -> Value {
         let key = |out: &mut String| {
-            if authority_key(&body, out).is_none() {
+            if id::authority_key(&body, out).is_none() {
                 body.write_key(out);
             }
         };
-        let name = name(&self.facility, kind, key);
+        let name = id::name(&self.facility, kind, key);
         let (handle, differ) = self.drafts.share(kind, name, body);
         if !differ.is_empty() {
             let lost = |mark: &Mark| mark.path.is_some_and(|path| differ.contains(&path.element()));
@@ -739,54 +472,7 @@ impl<'m> Engine<'m> {
     }
 }
 
-/// The part of a value that numbers lead to.
-fn descend<'m>(scope: Scope<'m>, numbers: &[u8]) -> Scope<'m> {
-    numbers.iter().fold(scope, |scope, n| scope.child(usize::from(*n)))
-}
-
-/// The field of a source and the numbers within it.
-fn split(source: &Source) -> Option<(usize, &[u8])> {
-    source.numbers().split_first().map(|(field, within)| (usize::from(*field), within))
-}
-
 /// Whether an object has what its map requires.
 pub(crate) fn complete(map: &SegmentMap, body: &Map) -> bool {
     map.requires.iter().all(|any| any.iter().any(|element| body.contains_key(element)))
-}
-
-/// The name of a resource that makes its id: its facility, its type and what it is known by.
-pub(crate) fn name(facility: &str, kind: &str, key: impl FnOnce(&mut String)) -> String {
-    let mut name = String::with_capacity(128);
-    for part in [facility, "|", kind, "|"] {
-        name.push_str(part);
-    }
-    key(&mut name);
-    name
-}
-
-/// Writes `system|value` of the first identifier, if that names its authority.
-fn authority_key(body: &Map, out: &mut String) -> Option<()> {
-    let first = body.get("identifier")?.as_array()?.first()?;
-    let (system, value) = (first.get("system")?.as_str()?, first.get("value")?.as_str()?);
-    [system, "|", value].into_iter().for_each(|part| out.push_str(part));
-    Some(())
-}
-
-/// Writes `system|value|type` of the first identifier.
-pub(crate) fn identifier_key(body: &Map, out: &mut String) -> Option<()> {
-    let first = match body.get("identifier")? {
-        Value::Array(list) => list.first()?,
-        one => one,
-    };
-    let value = first.get("value")?.as_str()?;
-    let system = first.get("system").and_then(Value::as_str).unwrap_or_default();
-    // The same number may be both a placer's and a filler's.
-    let kind = identifier_type(first).unwrap_or_default();
-    [system, "|", value, "|", kind].into_iter().for_each(|part| out.push_str(part));
-    Some(())
-}
-
-/// The first code of an identifier's type.
-pub(crate) fn identifier_type(identifier: &Value) -> Option<&str> {
-    identifier.get("type")?.get("coding")?.as_array()?.first()?.get("code")?.as_str()
 }

@@ -8,13 +8,14 @@ mod timing;
 use crate::attachment;
 use crate::code_system;
 use crate::concept;
-use crate::engine::{Engine, Scope, bit};
+use crate::engine::Engine;
 use crate::location;
 use crate::number;
 use crate::observation;
 use crate::primitive;
 use crate::rule::Source;
-use crate::unmapped::Reason;
+use crate::scope::Scope;
+use crate::unmapped::{Reason, bit};
 use crate::value::{Map, Text, Value, json};
 
 /// A function that a row names with `fn:`.

@@ -32,6 +32,8 @@ mod patients;
 mod primitive;
 mod results;
 mod rule;
+mod scope;
+mod slots;
 mod table;
 mod time;
 mod unit;

@@ -6,10 +6,12 @@ use crate::value::{Map, Text, Value, json};
 
 use crate::code_system;
 use crate::draft;
-use crate::engine::{self, Engine, Scope, bit};
+use crate::engine::Engine;
 use crate::function;
+use crate::id;
 use crate::primitive;
-use crate::unmapped::Reason;
+use crate::scope::Scope;
+use crate::unmapped::{Reason, bit};
 
 /// Code and display of the levels of a location in HL7 `location-physical-type`, outermost first.
 const KINDS: [(&str, &str); 6] =
@@ -72,7 +74,7 @@ pub(crate) fn reference(
         if let Some(outer) = inner {
             body.add("partOf", draft::reference(outer));
         }
-        let name = engine::name(&engine.facility, "Location", |out| out.push_str(&chain));
+        let name = id::name(&engine.facility, "Location", |out| out.push_str(&chain));
         let (handle, differ) = engine.drafts.share("Location", name, body);
         if differ.contains(&"description") {
             *used &= !bit(9);
@@ -87,7 +89,7 @@ pub(crate) fn reference(
         let key = |out: &mut String| {
             ["/description:", &description].into_iter().for_each(|part| out.push_str(part))
         };
-        let name = engine::name(&engine.facility, "Location", key);
+        let name = id::name(&engine.facility, "Location", key);
         let mut body = Map::with_capacity(6);
         body.add("description", Value::from(description));
         body.add("mode", json!("instance"));

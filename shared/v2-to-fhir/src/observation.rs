@@ -5,10 +5,12 @@ use std::rc::Rc;
 use crate::attachment::attachment;
 use crate::concept;
 use crate::element::above;
-use crate::engine::{Engine, Scope, WITH_PARTS, bit};
+use crate::engine::Engine;
 use crate::number;
 use crate::primitive;
+use crate::scope::Scope;
 use crate::time::{self, Stamp, time_of_day};
+use crate::unmapped::{WITH_PARTS, bit};
 use crate::value::{Map, Value, json};
 
 const ATTACHMENT: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.value";

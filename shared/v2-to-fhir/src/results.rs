@@ -2,7 +2,8 @@
 
 use crate::draft::{self, Handle};
 use crate::element;
-use crate::engine::{Engine, Scope};
+use crate::engine::Engine;
+use crate::scope::Scope;
 use crate::unmapped::{At, Mark};
 use crate::value::Value;
 
@@ -119,7 +120,7 @@ fn by_parent(engine: &mut Engine<'_>, observations: &[(usize, Handle)]) {
         for (_, member) in members {
             has_member(engine, *whole, *member);
         }
-        let at = At { segment: index, field: 26, ..At::default() };
+        let at = At::field(index, 26);
         engine.marks.push(Mark { at, parts: u64::MAX, draft: *whole, path: None });
     }
 }

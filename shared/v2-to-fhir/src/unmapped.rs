@@ -53,31 +53,58 @@ pub enum Reason {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct At {
     /// Position in the message, from 0.
-    pub(crate) segment: usize,
-    pub(crate) field: usize,
-    pub(crate) repetition: usize,
-    pub(crate) component: usize,
-    pub(crate) subcomponent: usize,
+    pub(crate) segment: u32,
+    pub(crate) repetition: u32,
+    /// Past the 65,534th all are one: no row reads any of them.
+    pub(crate) field: u16,
+    pub(crate) component: u16,
+    pub(crate) subcomponent: u16,
 }
 
 impl At {
+    /// A whole segment.
+    pub(crate) fn segment(segment: usize) -> Self {
+        // A message has at most 1 GiB.
+        Self { segment: u32::try_from(segment).unwrap_or(u32::MAX), ..Self::default() }
+    }
+
+    /// A whole field.
+    pub(crate) fn field(segment: usize, field: usize) -> Self {
+        Self { field: small(field), ..Self::segment(segment) }
+    }
+
+    /// Repetition `n` of the field.
+    pub(crate) fn repeated(self, n: usize) -> Self {
+        Self { repetition: u32::try_from(n).unwrap_or(u32::MAX), ..self }
+    }
+
+    /// Component `n` of the value.
+    pub(crate) fn part(self, n: usize) -> Self {
+        Self { component: small(n), ..self }
+    }
+
     /// The place that numbers lead to from here. A value without parts is its own first part.
     pub(crate) fn within(mut self, numbers: &[u8]) -> Self {
         for number in numbers {
             let level = if self.component == 0 { &mut self.component } else { &mut self.subcomponent };
             if *level == 0 {
-                *level = usize::from(*number);
+                *level = u16::from(*number);
             }
         }
         self
     }
 
     fn holds(&self, leaf: &Self) -> bool {
-        let within = |mine: usize, other: usize| mine == 0 || other == 0 || mine == other;
-        within(self.repetition, leaf.repetition)
+        let within = |mine: u16, other: u16| mine == 0 || other == 0 || mine == other;
+        let repetitions = (self.repetition, leaf.repetition);
+        (repetitions.0 == 0 || repetitions.1 == 0 || repetitions.0 == repetitions.1)
             && within(self.component, leaf.component)
             && within(self.subcomponent, leaf.subcomponent)
     }
+}
+
+fn small(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 /// Parts of the value at a place that a resource holds.
@@ -112,10 +139,10 @@ impl Mark {
         }
         match (self.at.component, self.at.subcomponent) {
             (0, _) => {
-                self.parts & bit(leaf.component) != 0
+                self.parts & bit(leaf.component.into()) != 0
                     && (leaf.subcomponent == 1 || self.parts & WITH_PARTS != 0)
             }
-            (_, 0) => self.parts & bit(leaf.subcomponent) != 0,
+            (_, 0) => self.parts & bit(leaf.subcomponent.into()) != 0,
             _ => self.parts != 0,
         }
     }
@@ -128,7 +155,7 @@ impl Mark {
             // Past the 62nd a bit does not say which component it is.
             At { repetition: 1, component: component @ 1..63, subcomponent, .. } => {
                 let alone = At { subcomponent: 1, ..self.at };
-                if subcomponent <= 1 && self.takes(&alone) { bit(component) } else { 0 }
+                if subcomponent <= 1 && self.takes(&alone) { bit(component.into()) } else { 0 }
             }
             _ => 0,
         }
@@ -142,7 +169,7 @@ impl Mark {
             return;
         }
         let components = (1..=63).filter(|n| parts & bit(*n) != 0);
-        refused.extend(components.map(|component| (At { component, ..self.at }, reason)));
+        refused.extend(components.map(|component| (self.at.part(component), reason)));
     }
 }
 
@@ -173,7 +200,8 @@ impl<'e, 'm> Listing<'e, 'm> {
                 dropped.push((mark.at, Reason::IncompleteResource));
                 continue;
             }
-            let place = engine.place(mark.at.segment, mark.at.field).filter(|_| mark.parts != 0);
+            let place =
+                engine.place(mark.at.segment as usize, mark.at.field.into()).filter(|_| mark.parts != 0);
             let Some(place) = place else { continue };
             if let (Some(first), Some(next)) = (first.get_mut(place), next.get_mut(n)) {
                 *next = first.replace(n);
@@ -204,7 +232,7 @@ impl<'e, 'm> Listing<'e, 'm> {
                 if field.is_empty() || held.is_some_and(|held| engine.simple(field.raw(), *held)) {
                     continue;
                 }
-                let alone = At { segment: index, field: n, repetition: 1, component: 1, subcomponent: 1 };
+                let alone = At { subcomponent: 1, ..At::field(index, n).repeated(1).part(1) };
                 if engine.undivided(field.raw()) && self.marks(index, n).any(|mark| mark.takes(&alone)) {
                     continue;
                 }
@@ -244,15 +272,17 @@ impl<'e, 'm> Listing<'e, 'm> {
         if of_field.iter().any(|mark| mark.parts == u64::MAX) {
             return;
         }
-        let begin = self.refused.partition_point(|(at, _)| (at.segment, at.field) < (index, n));
-        let end = self.refused.partition_point(|(at, _)| (at.segment, at.field) <= (index, n));
+        let whole = At::field(index, n);
+        let here = (whole.segment, whole.field);
+        let begin = self.refused.partition_point(|(at, _)| (at.segment, at.field) < here);
+        let end = self.refused.partition_point(|(at, _)| (at.segment, at.field) <= here);
         let mut refused = self.refused.get(begin..end).unwrap_or_default();
         let valued = |raw: &[u8]| raw == b"\"\"" || self.engine.valued(raw);
         let repeats = field.repetition_count() > 1;
         let mut found: Vec<(String, Reason)> = Vec::new();
         let mut all = true;
         for (r, repetition) in field.repetitions().enumerate().filter(|(_, r)| valued(r.raw())) {
-            let at = At { segment: index, field: n, repetition: r + 1, ..At::default() };
+            let at = whole.repeated(r + 1);
             marks = marks
                 .get(marks.partition_point(|mark| mark.at.repetition < at.repetition)..)
                 .unwrap_or_default();
@@ -279,19 +309,19 @@ impl<'e, 'm> Listing<'e, 'm> {
             let components = by_component.fold(0, |all, mark| all | mark.parts);
             let (mut parts, mut none) = (Vec::new(), true);
             for (c, component) in repetition.components().enumerate().filter(|(_, c)| valued(c.raw())) {
-                let at = At { component: c + 1, ..at };
+                let at = at.part(c + 1);
                 let (mut missed, mut taken) = (Vec::new(), false);
                 for (s, part) in component.subcomponents().enumerate().filter(|(_, s)| valued(s.raw())) {
-                    let at = At { subcomponent: s + 1, ..at };
-                    let whole = at.subcomponent == 1 && components & bit(at.component) != 0;
+                    let at = At { subcomponent: small(s + 1), ..at };
+                    let whole = s == 0 && components & bit(c + 1) != 0;
                     if whole || here.iter().any(|mark| mark.takes(&at)) {
                         taken = true;
                     } else {
-                        missed.push((at.subcomponent, reason(&at, part.is_null())));
+                        missed.push((s + 1, reason(&at, part.is_null())));
                     }
                 }
                 none &= !taken;
-                let c = at.component;
+                let c = c + 1;
                 match missed.as_slice() {
                     [] => {}
                     [(_, why), ..] if !taken => parts.push((format!(".{c}"), *why)),

@@ -8,6 +8,7 @@ use crate::engine::{self, Engine};
 use crate::patients;
 use crate::primitive;
 use crate::results::{self, Made};
+use crate::scope::Scope;
 use crate::table::{MessageMap, Placement, Relation};
 use crate::unmapped::{At, Mark};
 use crate::value::{Map, Text, Value};
@@ -113,7 +114,7 @@ pub(crate) fn walk(engine: &mut Engine<'_>, map: &'static MessageMap) -> Vec<boo
             if row.otherwise && made.is_some() {
                 continue;
             }
-            if !engine.holds(&row.when, engine::Scope::Segment, index) {
+            if !engine.holds(&row.when, Scope::Segment, index) {
                 continue;
             }
             if let Some(handle) = place(engine, row, index, followed, &mut waiting) {
@@ -257,15 +258,14 @@ fn continued(engine: &mut Engine<'_>, index: usize) -> Option<Handle> {
     if joined {
         // What the line before gave, this one would give too.
         let of_it = engine.marks.iter().rev().filter(|mark| mark.draft == handle);
-        let before = of_it.take_while(|mark| mark.at.segment + 1 == index);
+        let before = of_it.take_while(|mark| mark.at.segment as usize + 1 == index);
         let repeated: Vec<_> = before
-            .filter(|mark| !matches!(mark.at.field, 1 | 5) && same(mark.at.field))
-            .map(|mark| Mark { at: At { segment: index, ..mark.at }, ..*mark })
+            .filter(|mark| !matches!(mark.at.field, 1 | 5) && same(mark.at.field.into()))
+            .map(|mark| Mark { at: At { segment: At::segment(index).segment, ..mark.at }, ..*mark })
             .collect();
-        let whole = |field| At { segment: index, field, ..At::default() };
         engine.marks.extend(repeated);
         engine.marks.extend([1, 5].map(|field| Mark {
-            at: whole(field),
+            at: At::field(index, field),
             parts: u64::MAX,
             draft: handle,
             path: None,

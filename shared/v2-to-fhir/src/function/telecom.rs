@@ -1,9 +1,11 @@
 //! XTN.
 
-use crate::engine::{Engine, Scope, bit};
+use crate::engine::Engine;
 use crate::number;
 use crate::primitive;
+use crate::scope::Scope;
 use crate::time::{self, Stamp};
+use crate::unmapped::bit;
 use crate::value::{Map, Text, Value, json};
 
 /// XTN to ContactPoint. `cpt-2` (FHIR 4.0.1): a value needs a system.

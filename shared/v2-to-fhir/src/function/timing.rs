@@ -2,11 +2,13 @@
 
 use super::{Function, checked};
 use crate::concept;
-use crate::engine::{Engine, Scope, bit};
+use crate::engine::Engine;
 use crate::number;
 use crate::rule::Source;
+use crate::scope::Scope;
 use crate::time::Stamp;
 use crate::unit;
+use crate::unmapped::bit;
 use crate::value::{Text, Value, json};
 
 pub(super) fn value(
