@@ -57,6 +57,10 @@ pub(crate) enum Function {
     MinutesIn(Source),
     /// NM to a Ratio: the field of its unit, the field of the number it is per (else one), the field of that one's unit.
     Ratio(Source, Option<Source>, Option<Source>),
+    /// CQ to a Ratio of it to the CQ in another field.
+    RatioTo(Source),
+    /// CQ to a Ratio of the CQ in another field to it.
+    RatioOf(Source),
     /// CQ to a Ratio of it a day.
     PerDay,
     /// CQ to a number of minutes.
@@ -118,6 +122,8 @@ impl Function {
             "quantity-in" => Self::QuantityIn(next()?),
             "minutes-in" => Self::MinutesIn(next()?),
             "ratio" => Self::Ratio(next()?, next().ok(), next().ok()),
+            "ratio-to" => Self::RatioTo(next()?),
+            "ratio-of" => Self::RatioOf(next()?),
             "per-day" => Self::PerDay,
             "minutes" => Self::Minutes,
             "after" => Self::After(next()?, next().ok()),
@@ -235,6 +241,14 @@ pub(crate) fn value(
             let denominator =
                 per.zip(per_unit.as_ref()).and_then(|(per, unit)| in_unit(engine, per, unit, index));
             let denominator = denominator.unwrap_or_else(|| json!({"value": 1_i64}));
+            Some(json!({"numerator": numerator, "denominator": denominator}))
+        }
+        Function::RatioTo(other) | Function::RatioOf(other) => {
+            let other = engine.resolve_first(other, index)?;
+            let here = quantity(engine, scope, used).map(Value::Object)?;
+            let there = quantity(engine, other, &mut 0).map(Value::Object)?;
+            let to = matches!(function, Function::RatioTo(_));
+            let (numerator, denominator) = if to { (here, there) } else { (there, here) };
             Some(json!({"numerator": numerator, "denominator": denominator}))
         }
         Function::PerDay => {
