@@ -378,10 +378,17 @@ impl<S: Stage> Owner<'_, S, Complete> {
 }
 
 impl<S: Stage> Line<'_, S> {
-    /// Says that this thread goes on.
+    /// Says that this thread goes on, as the member that it was.
     fn beat(&mut self) {
         self.heartbeat.beat();
-        if let Some(away) = self.turns.turn(Instant::now()) {
+        let now = Instant::now();
+        if self.turns.ask(now, || self.consumer.context().is_same_member(self.consumer)) {
+            tracing::warn!(
+                stage = self.stage.name(),
+                "the group has forgotten this instance; nothing begins until it has joined anew"
+            );
+        }
+        if let Some(away) = self.turns.turn(now) {
             let seconds = away.as_secs();
             tracing::warn!(
                 stage = self.stage.name(),
