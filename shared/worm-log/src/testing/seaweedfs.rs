@@ -19,6 +19,7 @@ pub const WEED_VARIABLE: &str = "WARDSTREAM_SEAWEEDFS";
 /// SeaweedFS opens its port before its volumes register; this bounds the wait for a write that succeeds.
 const START_LIMIT: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(100);
+const START_TRIES: u32 = 3;
 const BUCKET: &str = "audit";
 /// What the audit principal may do. `Write` includes deleting, which the bucket's policy takes away again.
 const AUDIT_ACTIONS: [&str; 5] = [
@@ -60,6 +61,29 @@ impl SeaweedFs {
     /// # Errors
     /// Why it does not come up, with the end of its log.
     pub async fn start_binary(weed: &Path) -> Result<Self, String> {
+        let mut tries = 1;
+        loop {
+            match Self::try_start(weed).await {
+                // A port that was free can be another's a moment later, and the server ends then.
+                Err((true, _)) if tries < START_TRIES => tries += 1,
+                result => return result.map_err(|(_, reason)| reason),
+            }
+        }
+    }
+
+    /// Whether the server ended by itself, and why it does not come up.
+    async fn try_start(weed: &Path) -> Result<Self, (bool, String)> {
+        let mut started = Self::spawn(weed).map_err(|reason| (false, reason))?;
+        started.ready().await.map_err(|reason| {
+            let ended = matches!(started.server.try_wait(), Ok(Some(_)));
+            let log = std::fs::read_to_string(started.folder.path().join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().rev().take(15).collect();
+            (ended, format!("{reason}; last lines of its log, newest first:\n{}", lines.join("\n")))
+        })?;
+        Ok(started)
+    }
+
+    fn spawn(weed: &Path) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
         let settings = serde_json::json!({"identities": [
             identity("admin", &["Admin"]),
@@ -101,15 +125,7 @@ impl SeaweedFs {
             .spawn()
             .map_err(|error| format!("{}: {error}", weed.display()))?;
         let endpoint = format!("http://127.0.0.1:{}", ports.get(6).copied().unwrap_or_default());
-        let mut started = Self { server, folder, endpoint };
-        match started.ready().await {
-            Ok(()) => Ok(started),
-            Err(reason) => {
-                let log = std::fs::read_to_string(started.folder.path().join("log")).unwrap_or_default();
-                let lines: Vec<&str> = log.lines().rev().take(15).collect();
-                Err(format!("{reason}; last lines of its log, newest first:\n{}", lines.join("\n")))
-            }
-        }
+        Ok(Self { server, folder, endpoint })
     }
 
     async fn ready(&mut self) -> Result<(), String> {
