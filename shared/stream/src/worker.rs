@@ -21,6 +21,10 @@ use crate::{
     Codec, CodecError, Context, Error, Fate, Incoming, Observer, Outgoing, Reject, Stage, Tuning, Unavailable,
 };
 
+/// How much less urgent workers are than other threads (`nice(2)`, which counts for one thread on Linux).
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+
 /// Between two looks at whether this instance still has its partitions.
 const DOUBT: Duration = Duration::from_millis(10);
 
@@ -161,6 +165,13 @@ impl Encoded {
     }
 }
 
+/// Lets the threads that talk to Kafka, and a broker on the same machine, go before this one: a text that a model reads for a
+/// tenth of a second must not hold up the commits of others. A system that knows no priority of a thread keeps its own.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICENESS);
+}
+
 struct Worker<S> {
     stage: Arc<S>,
     surroundings: Surroundings,
@@ -173,6 +184,7 @@ struct Worker<S> {
 
 impl<S: Stage> Worker<S> {
     fn run(mut self, queue: &Receiver<Vec<Job>>) {
+        step_back();
         while !self.stopping.load(Ordering::Acquire) {
             while let Some((place, job)) = self.waiting.next(Instant::now()) {
                 self.attempt_in(&place, job);
