@@ -3,24 +3,12 @@
 # fp32 and int8, in turns on the same cores. The last lines are the ratios.
 # Usage: encoder.sh [--rounds 3] [--threads 1,2]
 set -euo pipefail
-here="$(cd "$(dirname "$0")" && pwd)"
-root="$(cd "$here/../.." && pwd)"
-folder="$root/.cache/peers/encoder"
+peer=encoder
+# shellcheck source=deploy/peers/lib.sh
+source "$(dirname "$0")/lib.sh"
 
-fail() {
-    printf 'encoder: %s\n' "$1" >&2
-    exit 1
-}
-
-command -v python3 >/dev/null 2>&1 || fail 'python3 is needed (Debian: apt-get install python3 python3-venv)'
-if ! cmp -s "$here/encoder.requirements.txt" "$folder/.requirements"; then
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    python3 -m venv "$folder"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
-        --requirement "$here/encoder.requirements.txt" >&2
-    cp "$here/encoder.requirements.txt" "$folder/.requirements"
-fi
+need_python
+python_with "$folder" "$here/encoder.requirements.txt" --only-binary=:all:
 cd "$root"
 export WARDSTREAM_MODELS="${WARDSTREAM_MODELS:-$root/.cache/models}"
 bench="$(cargo bench --locked --package wardstream-inference --bench encoder --no-run --message-format=json |

