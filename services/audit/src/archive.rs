@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use contracts::AuditManifest;
@@ -6,12 +6,13 @@ use service::{Failure, Process};
 use stream::{Codec, CodecError, Incoming, Needs, Observer, Outgoing, Publisher, Tail, TailEvent};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use worm_log::{AnyStore, Auditor, Event, Manifest, Pushed, Record, Store};
+use worm_log::{AnyStore, Auditor, Event, Hash, Manifest, Pushed, Record, Store, Tip};
 
+use crate::checkpoints::Checkpoints;
 use crate::{Config, NAME};
 
 const STORE: &str = "worm-store";
-const MANIFESTS: &str = "audit.manifests";
+pub(crate) const MANIFESTS: &str = "audit.manifests";
 const POLL: Duration = Duration::from_millis(100);
 /// How often it is asked whether a segment is due, and how long a store that is down is left alone.
 const TICK: Duration = Duration::from_millis(200);
@@ -29,6 +30,10 @@ pub(crate) struct Archive {
     runtime: Handle,
     /// Partitions that came while the store was down; their records are not taken until the store says where to begin.
     waiting: BTreeSet<Partition>,
+    /// Segments that are in the store and not announced yet. Their offsets are committed only after that, so that the next
+    /// owner of the partition announces them.
+    unannounced: BTreeMap<Partition, VecDeque<(Box<Manifest>, Hash)>>,
+    checkpoints: Option<Checkpoints>,
     retry_at: Instant,
     paused: bool,
 }
@@ -48,6 +53,7 @@ impl Archive {
         let topics: Vec<&str> = config.worm.topics.iter().map(String::as_str).collect();
         let needs = Needs { stage: NAME, inputs: &topics, outputs: &["audit.manifests"] };
         process.wait_until_fit(&config.kafka, &needs, &observer)?;
+        let checkpoints = Checkpoints::start(config, process, &store)?;
         Ok(Self {
             tail: Tail::new(NAME, &topics, &config.worm.exclude, &config.kafka, &observer)?,
             auditor: Auditor::new(store, config.worm.auditor()),
@@ -56,6 +62,8 @@ impl Archive {
             observer,
             runtime,
             waiting: BTreeSet::new(),
+            unannounced: BTreeMap::new(),
+            checkpoints,
             retry_at: Instant::now(),
             paused: false,
         })
@@ -64,11 +72,15 @@ impl Archive {
     pub(crate) fn run(mut self, shutdown: &CancellationToken) -> Result<(), Failure> {
         let mut tick = Instant::now();
         while !shutdown.is_cancelled() {
+            if self.checkpoints.as_ref().is_some_and(Checkpoints::has_ended) {
+                break;
+            }
             match self.tail.poll(POLL)? {
                 Some(TailEvent::Assigned(partitions)) => self.waiting.extend(partitions),
                 Some(TailEvent::Revoked(partitions)) => {
                     for partition in partitions {
                         self.waiting.remove(&partition);
+                        self.unannounced.remove(&partition);
                         self.auditor.revoke(&partition.0, partition.1);
                     }
                 }
@@ -88,7 +100,9 @@ impl Archive {
             }
         }
         let events = self.runtime.block_on(self.auditor.flush_all(now_ms()));
-        self.note(events)
+        self.note(events)?;
+        // After the last announcement, so that the last checkpoint covers it.
+        self.checkpoints.map_or(Ok(()), Checkpoints::stop)
     }
 
     /// Asks the store where each new partition goes on, and seeks there.
@@ -113,11 +127,10 @@ impl Archive {
         let committed = self.tail.committed(topic, partition)?;
         let tip =
             self.runtime.block_on(worm_log::resume(self.auditor.store(), topic, partition, committed))?;
-        // A writer that ended between the store and Kafka did not announce its last segment.
         if let Some(tip) = &tip
             && committed.is_none_or(|committed| committed < tip.next_offset())
         {
-            self.announce(&tip.manifest, &tip.manifest_sha256)?;
+            self.announce_since(committed, tip)?;
         }
         let next = self.runtime.block_on(self.auditor.assign(topic, partition, low, committed, now_ms()))?;
         self.tail.seek(topic, partition, next)?;
@@ -155,10 +168,14 @@ impl Archive {
                     self.observer.ready(STORE);
                     self.observer.metrics().sent("worm", manifest.record_count);
                     self.observer.metrics().fates(telemetry::Fate::Emitted, "", manifest.record_count);
-                    let announced = self.announce(&manifest, &manifest_sha256);
-                    self.settle(
-                        announced.and_then(|()| Ok(self.tail.commit(&topic, partition, next_offset)?)),
-                    )?;
+                    debug_assert_eq!(
+                        manifest.next_offset, next_offset,
+                        "what is announced is what is committed"
+                    );
+                    let key = (topic, partition);
+                    self.unannounced.entry(key.clone()).or_default().push_back((manifest, manifest_sha256));
+                    let announced = self.announce_written(&key);
+                    self.settle(announced)?;
                 }
                 Event::Adopted { topic, partition, next_offset } => {
                     tracing::info!(topic, partition, next_offset, "another writer was first");
@@ -184,8 +201,8 @@ impl Archive {
         Ok(())
     }
 
-    /// A manifest that could not be announced or an offset that could not be committed is made up for when the
-    /// partition is next assigned: the store is the truth.
+    /// A manifest that could not be announced or an offset that could not be committed is made up for with the partition's
+    /// next segment, or when it is next assigned: the store is the truth.
     fn settle(&self, result: Result<(), Pause>) -> Result<(), Failure> {
         match result {
             Ok(()) => Ok(()),
@@ -197,7 +214,41 @@ impl Archive {
         }
     }
 
-    fn announce(&self, manifest: &Manifest, sha256: &worm_log::Hash) -> Result<(), Pause> {
+    /// Announces what an owner of the partition that ended between the store and Kafka left unannounced.
+    fn announce_since(&self, committed: Option<i64>, tip: &Tip) -> Result<(), Pause> {
+        let Manifest { topic, partition, .. } = &tip.manifest;
+        let mut next = committed;
+        while let Some(first_offset) = next {
+            let store = self.auditor.store();
+            let segment =
+                self.runtime.block_on(worm_log::segment_at(store, topic, *partition, first_offset))?;
+            if let Some(segment) = &segment {
+                self.announce(&segment.manifest, &segment.manifest_sha256)?;
+            }
+            next = segment.map(|segment| segment.next_offset()).filter(|next| *next < tip.next_offset());
+            if next.is_none() && first_offset == tip.manifest.first_offset {
+                return Ok(());
+            }
+        }
+        // Where nothing was committed, or not at a segment's start, the last one stands for those before it: it names its
+        // predecessor by hash, and so on.
+        self.announce(&tip.manifest, &tip.manifest_sha256)
+    }
+
+    fn announce_written(&mut self, key: &Partition) -> Result<(), Pause> {
+        while let Some((manifest, sha256)) = self.unannounced.get(key).and_then(VecDeque::front) {
+            self.announce(manifest, sha256)?;
+            let next_offset = manifest.next_offset;
+            if let Some(unannounced) = self.unannounced.get_mut(key) {
+                unannounced.pop_front();
+            }
+            self.tail.commit(&key.0, key.1, next_offset)?;
+        }
+        self.unannounced.remove(key);
+        Ok(())
+    }
+
+    fn announce(&self, manifest: &Manifest, sha256: &Hash) -> Result<(), Pause> {
         let key = manifest.id()?.manifest_key();
         let record = AuditManifest {
             topic: manifest.topic.clone(),
@@ -225,7 +276,7 @@ impl Archive {
 }
 
 /// Why something could not be done.
-enum Pause {
+pub(crate) enum Pause {
     /// Something is down; try again.
     Later(String),
     /// Trying again does not help.
@@ -274,7 +325,7 @@ fn wait(
     }
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(0))

@@ -3,7 +3,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::{ByteSize, Duration, Error, Secret};
-use worm_log::{AccessKey, AnyStore, AuditorConfig, Limits, LocalStore, LockMode, S3Config, S3Store};
+use worm_log::{
+    AccessKey, AnyStore, AuditorConfig, Limits, LocalStore, LockMode, S3Config, S3Store, SequencerConfig,
+    SigningKey, VerifyingKeys,
+};
 
 /// Configuration of `audit`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -68,6 +71,51 @@ pub struct Worm {
     pub segment_age: Duration,
     /// Most bytes of open segments; beyond it the largest are sealed early, and reading pauses.
     pub max_memory: ByteSize,
+    /// The Merkle log over the manifests.
+    pub merkle_log: MerkleLog,
+}
+
+/// The Merkle log over the manifests.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MerkleLog {
+    /// File with the key that signs checkpoints, as `wardstream audit key` makes it; not set means that this instance signs none.
+    /// The key's name is the log's, for good.
+    pub signing_key_file: Option<PathBuf>,
+    /// File with the keys that verify, and when their signatures count; not set means the signing key alone, at any time.
+    pub verifying_keys_file: Option<PathBuf>,
+    /// How long a manifest waits for a checkpoint at most.
+    pub every: Duration,
+}
+
+impl Default for MerkleLog {
+    fn default() -> Self {
+        Self { signing_key_file: None, verifying_keys_file: None, every: Duration::from_secs(60) }
+    }
+}
+
+impl MerkleLog {
+    /// Reads the keys; none if no signing key is named.
+    fn keys(&self) -> Result<Option<(SigningKey, VerifyingKeys)>, Error> {
+        let read = |path: &PathBuf, key: &str| {
+            std::fs::read_to_string(path)
+                .map_err(|error| Error::invalid(key, format!("{}: {error}", path.display())))
+        };
+        let Some(path) = &self.signing_key_file else { return Ok(None) };
+        let name = "worm.merkle_log.signing_key_file";
+        let key =
+            SigningKey::parse(&read(path, name)?).map_err(|error| Error::invalid(name, error.to_string()))?;
+        let name = "worm.merkle_log.verifying_keys_file";
+        let keys = match &self.verifying_keys_file {
+            None => VerifyingKeys::default(),
+            Some(path) => VerifyingKeys::parse(&read(path, name)?)
+                .map_err(|error| Error::invalid(name, error.to_string()))?,
+        };
+        if !keys.is_empty() && !keys.contains(key.verifying_key()) {
+            return Err(Error::invalid(name, "the signing key is not among them"));
+        }
+        Ok(Some((key, keys)))
+    }
 }
 
 impl Default for Worm {
@@ -90,6 +138,7 @@ impl Default for Worm {
             segment_bytes: ByteSize::from_mib(64),
             segment_age: Duration::from_secs(60),
             max_memory: ByteSize::from_mib(96),
+            merkle_log: MerkleLog::default(),
         }
     }
 }
@@ -135,6 +184,13 @@ impl Worm {
         }
     }
 
+    /// What signs checkpoints; none if no signing key is named.
+    pub(crate) fn sequencer(&self) -> Result<Option<SequencerConfig>, Error> {
+        let keys = self.merkle_log.keys()?;
+        let retention_seconds = i64::try_from(self.retention.as_millis() / 1000).unwrap_or(i64::MAX);
+        Ok(keys.map(|(key, keys)| SequencerConfig { key, keys, retention_seconds }))
+    }
+
     fn check(&self) -> Result<(), Vec<Error>> {
         let mut faults = Vec::new();
         let mut need = |holds: bool, key: &str, reason: &str| {
@@ -160,6 +216,8 @@ impl Worm {
         need(self.segment_bytes.as_u64() > 0, "segment_bytes", "it is 0");
         need(self.segment_age.as_millis() > 0, "segment_age", "it is 0");
         need(self.retention.as_millis() >= 86_400_000, "retention", "it is under a day");
+        need(self.merkle_log.every.as_millis() > 0, "merkle_log.every", "it is 0");
+        faults.extend(self.merkle_log.keys().err());
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }

@@ -1,11 +1,14 @@
 //! `audit`: every record of every topic to the WORM store, exactly once.
 //!
-//! It parses no payload. The store decides where each partition goes on; Kafka's committed offset is a hint.
+//! It parses no payload. The store decides where each partition goes on; Kafka's committed offset is a hint. Each sealed
+//! segment is announced in `audit.manifests`, and the instance that holds that topic's partition puts the manifests in a Merkle
+//! log under signed checkpoints.
 
 mod archive;
+mod checkpoints;
 mod config;
 
-pub use config::{Config, StoreKind, Worm};
+pub use config::{Config, MerkleLog, StoreKind, Worm};
 
 use service::{Failure, Process};
 

@@ -353,6 +353,26 @@ const OWN: &[Page] = &[
         "reading stopped half way",
         "try again; if it recurs, check the disk or the network to the store",
     ),
+    page(
+        "WORM-618",
+        "checkpoint malformed",
+        "run `wardstream audit verify` to see whether the log was altered, and keep it as evidence",
+    ),
+    page(
+        "WORM-619",
+        "key of the Merkle log invalid",
+        "name a signing key made by `wardstream audit key`, and list its verifying key with the times in which it counts",
+    ),
+    page(
+        "WORM-620",
+        "proof does not hold",
+        "take the record for unproven; if the proof was made just now, run `wardstream audit verify` on the log",
+    ),
+    page(
+        "WORM-621",
+        "offset cannot be proved",
+        "check topic, partition and offset; a new record is provable once its segment is under a checkpoint",
+    ),
 ];
 
 /// All codes, in order.

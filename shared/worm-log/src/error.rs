@@ -163,6 +163,36 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// `WORM-618`: bytes that are not a checkpoint of the Merkle log, or a tree that does not belong to one.
+    #[error("checkpoint malformed: {reason}")]
+    Checkpoint {
+        /// What was expected.
+        reason: &'static str,
+    },
+    /// `WORM-619`: a key that signs or verifies checkpoints cannot be used. The key is not repeated.
+    #[error("key of the merkle log invalid: {reason}")]
+    Key {
+        /// What is wrong.
+        reason: String,
+    },
+    /// `WORM-620`: a proof that does not hold, or is none.
+    #[error("proof does not hold: {reason}")]
+    Proof {
+        /// The step that does not hold.
+        reason: &'static str,
+    },
+    /// `WORM-621`: the log has no record at the offset, or none that is under a checkpoint.
+    #[error("offset {offset} of {topic}/{partition} cannot be proved: {reason}")]
+    Unproven {
+        /// Kafka topic.
+        topic: String,
+        /// Kafka partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// Why.
+        reason: &'static str,
+    },
 }
 
 impl Error {
@@ -185,6 +215,10 @@ impl Error {
             Self::Local { .. } => "WORM-615",
             Self::Settings { .. } => "WORM-616",
             Self::Read { .. } => "WORM-617",
+            Self::Checkpoint { .. } => "WORM-618",
+            Self::Key { .. } => "WORM-619",
+            Self::Proof { .. } => "WORM-620",
+            Self::Unproven { .. } => "WORM-621",
         }
     }
 
@@ -207,6 +241,10 @@ impl Error {
             Self::Local { .. } => "local store failed",
             Self::Settings { .. } => "store settings invalid",
             Self::Read { .. } => "reading stopped half way",
+            Self::Checkpoint { .. } => "checkpoint malformed",
+            Self::Key { .. } => "key of the merkle log invalid",
+            Self::Proof { .. } => "proof does not hold",
+            Self::Unproven { .. } => "offset cannot be proved",
         }
     }
 
@@ -253,6 +291,18 @@ impl Error {
             }
             Self::Settings { .. } => "correct the named setting",
             Self::Read { .. } => "try again; if it recurs, check the disk or the network to the store",
+            Self::Checkpoint { .. } => {
+                "run `audit verify` to see whether the log was altered, and keep it as evidence"
+            }
+            Self::Proof { .. } => {
+                "take the record for unproven; if the proof was made just now, run `audit verify` on the log"
+            }
+            Self::Unproven { .. } => {
+                "check topic, partition and offset; a new record is provable once its segment is under a checkpoint"
+            }
+            Self::Key { .. } => {
+                "name a signing key made by `audit key`, and list its verifying key with the times in which it counts"
+            }
         }
     }
 

@@ -66,6 +66,23 @@ pub async fn resume<S: Store>(
     }
 }
 
+/// The segment that starts at this offset, `None` if none does. Like [`resume`] it completes one whose writer died.
+///
+/// # Errors
+/// Those of [`resume`].
+pub async fn segment_at<S: Store>(
+    store: &S,
+    topic: &str,
+    partition: i32,
+    first_offset: i64,
+) -> Result<Option<Tip>, Error> {
+    match complete(store, &SegmentId::new(topic, partition, first_offset)?).await {
+        Ok(tip) => Ok(Some(tip)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes a segment, then its manifest, both create-only.
 ///
 /// Writing the same [`Sealed`] again after an error is always right: what the earlier attempt got done is recognised.
@@ -144,7 +161,7 @@ async fn create_manifest<S: Store>(
 }
 
 /// First offset of the last segment that starts at or before `at`.
-async fn floor<S: Store>(
+pub(crate) async fn floor<S: Store>(
     store: &S,
     topic: &str,
     partition: i32,

@@ -78,6 +78,30 @@ pub enum FindingKind {
     ManifestMissing,
     /// Kafka's retention removed these offsets before they were archived; the log says so itself.
     Expired,
+    /// There is no Merkle log, though its keys or one of its checkpoints are known.
+    LogMissing,
+    /// The object is no checkpoint.
+    CheckpointMalformed,
+    /// The checkpoint belongs to another key: an old one in the place of a new one.
+    CheckpointMisplaced,
+    /// No known key whose signatures count at the checkpoint's time has signed it.
+    CheckpointUnsigned,
+    /// The checkpoint is not that of the tree, or does not follow the one before it.
+    CheckpointContradicted,
+    /// A checkpoint is gone.
+    CheckpointMissing,
+    /// The log does not contain the tree of a checkpoint that is known from elsewhere.
+    Forked,
+    /// The log ends before a checkpoint that is known from elsewhere.
+    RolledBack,
+    /// A tile or an entry bundle is not that of the tree.
+    TileAltered,
+    /// A tile or an entry bundle is gone.
+    TileMissing,
+    /// A leaf of the Merkle log is no manifest.
+    LeafMalformed,
+    /// The Merkle log has another manifest than the store for the same offsets.
+    LeafContradicted,
 }
 
 impl FindingKind {
@@ -89,7 +113,11 @@ impl FindingKind {
             | Self::EndMissing
             | Self::SegmentMissing
             | Self::ManifestMissing
-            | Self::Expired => Verdict::Incomplete,
+            | Self::Expired
+            | Self::LogMissing
+            | Self::CheckpointMissing
+            | Self::RolledBack
+            | Self::TileMissing => Verdict::Incomplete,
             _ => Verdict::Tampered,
         }
     }
@@ -115,6 +143,18 @@ impl FindingKind {
             Self::SegmentMissing => "segment-missing",
             Self::ManifestMissing => "manifest-missing",
             Self::Expired => "expired",
+            Self::LogMissing => "log-missing",
+            Self::CheckpointMalformed => "checkpoint-malformed",
+            Self::CheckpointMisplaced => "checkpoint-misplaced",
+            Self::CheckpointUnsigned => "checkpoint-unsigned",
+            Self::CheckpointContradicted => "checkpoint-contradicted",
+            Self::CheckpointMissing => "checkpoint-missing",
+            Self::Forked => "forked",
+            Self::RolledBack => "rolled-back",
+            Self::TileAltered => "tile-altered",
+            Self::TileMissing => "tile-missing",
+            Self::LeafMalformed => "leaf-malformed",
+            Self::LeafContradicted => "leaf-contradicted",
         }
     }
 }
@@ -183,6 +223,27 @@ pub struct PartitionSummary {
     pub last_manifest_sha256: Option<String>,
 }
 
+/// The Merkle log as its last checkpoint has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MerkleLogSummary {
+    /// Name of the log.
+    pub origin: String,
+    /// Leaves under the last checkpoint.
+    pub size: u64,
+    /// Root of the last checkpoint, hexadecimal: it commits to the whole log.
+    pub root: String,
+    /// When the last checkpoint was made.
+    pub time: jiff::Timestamp,
+    /// Checkpoints.
+    pub checkpoints: u64,
+    /// Whether keys were given to check signatures with.
+    pub signatures_checked: bool,
+    /// Segments after the last leaf of their partition: no checkpoint covers them yet.
+    pub segments_pending: u64,
+    /// Segments without a leaf that a later leaf of their partition covers by the chain of hashes.
+    pub segments_chained: u64,
+}
+
 /// The verifier's result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -204,6 +265,9 @@ pub struct Report {
     pub records: u64,
     /// Bytes of segments read.
     pub bytes: u64,
+    /// The Merkle log; `None` if there is none. Logs that were written before there was one have none, and nothing else shows
+    /// whether one was taken away: whoever expects one gives its keys.
+    pub merkle_log: Option<MerkleLogSummary>,
 }
 
 impl Report {
@@ -221,6 +285,7 @@ impl Report {
             segments_outside: 0,
             records: 0,
             bytes: 0,
+            merkle_log: None,
         }
     }
 
@@ -256,6 +321,18 @@ impl fmt::Display for Report {
         if self.segments_outside > 0 {
             write!(f, ", segments outside the time range {}", self.segments_outside)?;
         }
-        Ok(())
+        match &self.merkle_log {
+            None => f.write_str(", no merkle log"),
+            Some(log) => {
+                write!(f, ", checkpoints {}, leaves {}", log.checkpoints, log.size)?;
+                if log.segments_pending > 0 {
+                    write!(f, ", segments not yet under a checkpoint {}", log.segments_pending)?;
+                }
+                if !log.signatures_checked {
+                    f.write_str(", signatures not checked")?;
+                }
+                Ok(())
+            }
+        }
     }
 }

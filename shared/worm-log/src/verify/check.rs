@@ -168,7 +168,7 @@ fn differences(left: &Manifest, right: &Manifest) -> String {
 }
 
 /// Tries again what a fault of the disk or the network broke off. `None` if there is no such object.
-async fn retrying<T, F: Future<Output = Result<T, Error>>>(
+pub(super) async fn retrying<T, F: Future<Output = Result<T, Error>>>(
     mut read: impl FnMut() -> F,
 ) -> Result<Option<T>, Error> {
     let mut attempt = 1;

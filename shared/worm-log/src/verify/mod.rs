@@ -1,18 +1,26 @@
-//! The verifier: it recomputes every manifest from its segment and follows the chain.
+//! The verifier: it recomputes every manifest from its segment, follows the chain, and recomputes the Merkle log.
 
 mod chain;
 mod check;
+mod inventory;
+mod leaves;
+mod merkle_log;
 mod plan;
 
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 
+use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::keys::SegmentId;
 use crate::report::{Finding, FindingKind, Report};
+use crate::signing::VerifyingKeys;
 use crate::store::Store;
 use chain::Chain;
+use leaves::Leaves;
+
+pub use inventory::{Held, Inventory, inventory};
 
 /// What the log should hold of a partition, from the broker's watermarks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +42,10 @@ pub struct VerifyOptions {
     pub to_ms: Option<i64>,
     /// What should be there, by topic and partition.
     pub expected: BTreeMap<(String, i32), Expected>,
+    /// Keys by which checkpoints must be signed; without one no signature is checked.
+    pub keys: VerifyingKeys,
+    /// Checkpoints that are known from elsewhere, from a witness for instance: the log must contain their trees.
+    pub known: Vec<Checkpoint>,
     /// Segments read at the same time; 0 for one a core.
     pub threads: usize,
 }
@@ -75,6 +87,7 @@ pub async fn verify<S: Store>(
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         threads => threads,
     };
+    let mut leaves = Leaves::default();
     for partition in &plan {
         report.topics +=
             u64::from(report.partitions.last().is_none_or(|previous| previous.topic != partition.topic));
@@ -92,6 +105,7 @@ pub async fn verify<S: Store>(
             done.segments += 1;
             done.bytes += bytes;
             progress(done);
+            leaves.see(&checked);
             chain.follow(checked, &mut report);
         }
         chain.end(&mut report);
@@ -120,6 +134,7 @@ pub async fn verify<S: Store>(
             ));
         }
     }
+    merkle_log::check(store, options, leaves, &mut report).await?;
     report.findings.sort_by(|left, right| {
         (&left.topic, left.partition, left.first_offset, left.kind).cmp(&(
             &right.topic,

@@ -89,7 +89,7 @@ async fn list_partition<S: Store>(
     }
 }
 
-fn unknown(keys: impl IntoIterator<Item = String>, report: &mut Report) {
+pub(super) fn unknown(keys: impl IntoIterator<Item = String>, report: &mut Report) {
     for key in keys {
         let kind = FindingKind::UnknownObject;
         report.add(Finding {
@@ -105,7 +105,7 @@ fn unknown(keys: impl IntoIterator<Item = String>, report: &mut Report) {
     }
 }
 
-async fn anomalies<S: Store>(store: &S, prefix: &str, report: &mut Report) -> Result<(), Error> {
+pub(super) async fn anomalies<S: Store>(store: &S, prefix: &str, report: &mut Report) -> Result<(), Error> {
     for anomaly in store.anomalies(prefix).await? {
         let (kind, detail) = match anomaly.kind {
             AnomalyKind::DeleteMarker => {

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod log;
+mod merkle_log;
+mod prove;
 mod s3;
 mod segment;
+mod sequencer;
 mod support;
 mod tamper;

@@ -9,11 +9,11 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 use wardstream_worm_log::testing::SeaweedFs;
 use wardstream_worm_log::{
-    Auditor, AuditorConfig, BucketProblem, Error, Event, FindingKind, Limits, S3Config, S3Store, Store,
-    Verdict, Written, resume, write,
+    Auditor, AuditorConfig, BucketProblem, Checkpoint, Error, Event, FindingKind, Limits, S3Config, S3Store,
+    SigningKey, Store, Verdict, VerifyOptions, VerifyingKeys, Written, prove, resume, verify, write,
 };
 
-use crate::support::{TOPIC, fill, kinds, record, sealed, verified};
+use crate::support::{TOPIC, fill, kinds, record, sealed, sequence, signing_key, verified};
 
 fn raw_client(config: &S3Config) -> Client {
     let key = config.access_key.clone().unwrap();
@@ -46,8 +46,11 @@ async fn object_lock_keeps_the_log() {
     buckets_that_will_not_do(&server).await;
 
     fill(&store, 2, 3, 40).await;
+    let (key, keys) = signing_key();
+    drop(sequence(&store, &key, 2, [0, 40, 80]).await);
     let report = verified(&store).await;
     assert_eq!((report.verdict, report.segments, report.records), (Verdict::Whole, 6, 192), "{report}");
+    assert_eq!(report.merkle_log.as_ref().map(|log| (log.size, log.checkpoints)), Some((6, 3)));
 
     let paged = S3Store::connect(S3Config { page_size: 3, ..server.audit_config() }).await.unwrap();
     assert_eq!(verified(&paged).await, report);
@@ -69,6 +72,7 @@ async fn object_lock_keeps_the_log() {
         locks_hold(&config).await;
     }
     hidden_and_replaced_objects_are_found(&admin, &server.admin_config("audit")).await;
+    hidden_and_replaced_checkpoints_are_found(&admin, &server.admin_config("audit"), &key, &keys).await;
     assert_eq!(verified(&paged).await, verified(&store).await);
     a_store_that_is_away(server).await;
 }
@@ -217,6 +221,38 @@ async fn hidden_and_replaced_objects_are_found(store: &S3Store, config: &S3Confi
     let found: Vec<FindingKind> = report.findings.iter().map(|finding| finding.kind).collect();
     for kind in [FindingKind::DeleteMarker, FindingKind::ExtraVersion, FindingKind::SegmentAltered] {
         assert!(found.contains(&kind), "{kind:?}: {report}");
+    }
+}
+
+async fn hidden_and_replaced_checkpoints_are_found(
+    store: &S3Store,
+    config: &S3Config,
+    key: &SigningKey,
+    keys: &VerifyingKeys,
+) {
+    let client = raw_client(config);
+    let bucket = config.bucket.as_str();
+    let object = Checkpoint::key(4);
+    let found = async |kind: FindingKind| {
+        let options = VerifyOptions { keys: keys.clone(), ..VerifyOptions::default() };
+        let report = verify(store, &options, |_| {}).await.unwrap();
+        report.findings.iter().any(|finding| finding.kind == kind && finding.key.as_deref() == Some(&object))
+    };
+    let text = prove::checkpoint(store, Some(4)).await.unwrap().unwrap().checkpoint().clone();
+    for kind in [FindingKind::DeleteMarker, FindingKind::CheckpointMissing] {
+        assert!(!found(kind).await, "{kind:?}");
+    }
+    client.delete_object().bucket(bucket).key(&object).send().await.unwrap();
+    for kind in [FindingKind::DeleteMarker, FindingKind::CheckpointMissing] {
+        assert!(found(kind).await, "{kind:?}");
+    }
+    // In its place another one, with the true key, for a tree that never was.
+    let forged = Checkpoint { root: [7; 32], ..text }.sign(key, keys).unwrap().to_bytes();
+    let put =
+        client.put_object().bucket(bucket).key(&object).if_none_match("*").body(ByteStream::from(forged));
+    put.send().await.unwrap();
+    for kind in [FindingKind::DeleteMarker, FindingKind::ExtraVersion, FindingKind::CheckpointContradicted] {
+        assert!(found(kind).await, "{kind:?}");
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use wardstream_worm_log::{
-    Context, Hash, Limits, LocalStore, Record, Report, Sealed, SegmentBuilder, Store, VerifyOptions, Written,
-    verify, write,
+    Appended, Context, Hash, Limits, LocalStore, Record, Report, Sealed, SegmentBuilder, Sequencer,
+    SequencerConfig, SigningKey, Store, VerifyOptions, VerifyingKeys, Written, segment_at, verify, write,
 };
 
 pub(crate) const TOPIC: &str = "hl7.raw";
@@ -66,12 +66,49 @@ pub(crate) async fn fill<S: Store>(store: &S, partitions: i32, segments: i64, ea
     }
 }
 
+pub(crate) const ORIGIN: &str = "ward.example/audit";
+
+/// A new signing key, and the list of keys that trusts it.
+pub(crate) fn signing_key() -> (SigningKey, VerifyingKeys) {
+    let key = SigningKey::parse(&SigningKey::generate(ORIGIN).unwrap()).unwrap();
+    let keys = VerifyingKeys::parse(key.verifying_key()).unwrap();
+    (key, keys)
+}
+
+pub(crate) fn sequencing(key: &SigningKey) -> SequencerConfig {
+    SequencerConfig { key: key.clone(), keys: VerifyingKeys::default(), retention_seconds: 3_600 }
+}
+
+/// Appends the segments of the given start offsets, partition by partition within each, and signs a checkpoint after each offset.
+pub(crate) async fn sequence<S: Store + Clone>(
+    store: &S,
+    key: &SigningKey,
+    partitions: i32,
+    offsets: impl IntoIterator<Item = i64>,
+) -> Sequencer<S> {
+    let mut sequencer = Sequencer::open(store.clone(), sequencing(key)).await.unwrap();
+    for first in offsets {
+        for partition in 0..partitions {
+            let tip = segment_at(store, TOPIC, partition, first).await.unwrap().unwrap();
+            assert_eq!(sequencer.append(&tip.manifest).await.unwrap(), Appended::Taken);
+        }
+        let now_ms = jiff::Timestamp::now().as_millisecond() + first * 1_000;
+        assert!(sequencer.checkpoint(now_ms, first).await.unwrap().is_some());
+    }
+    sequencer
+}
+
 pub(crate) async fn verified<S: Store>(store: &S) -> Report {
     verify(store, &VerifyOptions::default(), |_| {}).await.unwrap()
 }
 
 pub(crate) fn kinds(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|finding| finding.kind.name()).collect()
+}
+
+/// All segments and manifests of a log, in key order.
+pub(crate) fn keys(root: &Path) -> Vec<String> {
+    keys_under(root, "seg")
 }
 
 /// A copy of a log in a folder of its own, its files writable.
@@ -95,8 +132,8 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// All objects of a log, in key order.
-pub(crate) fn keys(root: &Path) -> Vec<String> {
+/// All objects of a log under a folder, in key order.
+pub(crate) fn keys_under(root: &Path, folder: &str) -> Vec<String> {
     fn walk(root: &Path, folder: &Path, keys: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -108,7 +145,9 @@ pub(crate) fn keys(root: &Path) -> Vec<String> {
         }
     }
     let mut keys = Vec::new();
-    walk(root, &root.join("seg"), &mut keys);
+    if root.join(folder).is_dir() {
+        walk(root, &root.join(folder), &mut keys);
+    }
     keys.sort();
     keys
 }
