@@ -1,10 +1,17 @@
+mod prove;
+
+use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use worm_log::{AnyStore, LocalStore, Progress, S3Config, S3Store, VerifyOptions};
+use worm_log::{
+    AnyStore, LocalStore, Progress, S3Config, S3Store, SignedCheckpoint, SigningKey, VerifyOptions,
+    VerifyingKeys,
+};
 
-use crate::output::{Outcome, complain, line, usage};
+use crate::output::{Outcome, complain, line, table, usage};
 
 /// What `audit` takes.
 #[derive(Debug, clap::Args)]
@@ -17,13 +24,58 @@ pub(crate) struct Args {
 enum Command {
     /// Proves that nothing was changed and nothing is missing. Exits with 0 whole, 1 tampered, 2 incomplete.
     Verify(Verify),
+    /// Makes a key that signs checkpoints, and prints what verifies it.
+    Key(Key),
+    /// Proves that one record is in the log, in a file that is checked without it. Exits with 1 if it cannot be proved.
+    Prove(prove::Prove),
+    /// Checks the proof of one record, with nothing but the log's verifying keys. Exits with 1 if it does not hold.
+    CheckProof(prove::CheckProof),
+    /// Proves that a checkpoint's log begins with another's, and says what was added. Exits with 1 if it does not.
+    Diff(prove::Diff),
+    /// Says what the log holds, by its names alone.
+    Ls(Ls),
+}
+
+#[derive(Debug, clap::Args)]
+struct Ls {
+    #[command(flatten)]
+    bundle: Bundle,
+}
+
+/// Where a log is.
+#[derive(Debug, clap::Args)]
+struct Bundle {
+    /// A folder with the log or a copy of it, or `s3://BUCKET`.
+    #[arg(long, value_name = "FOLDER|s3://BUCKET")]
+    bundle: String,
+    /// URL of an S3 store that is not AWS; the bucket is then named in the path.
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Region of the bucket; from the environment when not given.
+    #[arg(long)]
+    region: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Key {
+    /// Name of the key, which is the log's name for good: a URL without a scheme, such as `hospital.example/audit`.
+    #[arg(long)]
+    name: String,
+    /// File for the signing key, a secret. It must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 struct Verify {
-    /// A folder with the log or a copy of it, or `s3://BUCKET`.
-    #[arg(long, value_name = "FOLDER|s3://BUCKET")]
-    bundle: String,
+    #[command(flatten)]
+    bundle: Bundle,
+    /// Keys that checkpoints must be signed by, a line each: `KEY [FROM [UNTIL]]`. Without them no signature is checked.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// A checkpoint that was kept elsewhere: the log must contain its tree.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
     /// Only these topics.
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
@@ -33,42 +85,111 @@ struct Verify {
     /// Only segments with records before this time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     to: Option<jiff::Timestamp>,
-    /// URL of an S3 store that is not AWS; the bucket is then named in the path.
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
-    /// Region of the bucket; from the environment when not given.
-    #[arg(long)]
-    region: Option<String>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let Command::Verify(verify) = &args.command;
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return usage(error).into(),
+    let outcome = match &args.command {
+        Command::Verify(verify) => in_runtime(verify.run()),
+        Command::Key(key) => key.run().map(|()| ExitCode::SUCCESS),
+        Command::Prove(prove) => in_runtime(prove.run()),
+        Command::CheckProof(check) => check.run(),
+        Command::Diff(diff) => in_runtime(diff.run()),
+        Command::Ls(ls) => in_runtime(ls.run()),
     };
-    runtime.block_on(verify.run())
+    outcome.unwrap_or_else(ExitCode::from)
+}
+
+fn in_runtime(run: impl Future<Output = Result<ExitCode, Outcome>>) -> Result<ExitCode, Outcome> {
+    tokio::runtime::Runtime::new().map_err(usage)?.block_on(run)
+}
+
+/// An error of the log, as wrong usage.
+fn refuse(error: &worm_log::Error) -> Outcome {
+    usage(format_args!("{}: {}; {}", error.code(), service::chain(error), error.help()))
+}
+
+/// An error of the log, as something that was rejected.
+fn reject(error: &worm_log::Error) -> Outcome {
+    complain(format_args!("{}: {}; {}", error.code(), service::chain(error), error.help()));
+    Outcome::Rejected
+}
+
+/// Writes a new file that only its owner can read.
+fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Outcome> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(bytes))
+        .map_err(|error| usage(format_args!("{}: {error}", path.display())))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Outcome> {
+    std::fs::read(path).map_err(|error| usage(format_args!("{}: {error}", path.display())))
+}
+
+fn read_keys(path: &Path) -> Result<VerifyingKeys, Outcome> {
+    VerifyingKeys::parse(&String::from_utf8_lossy(&read(path)?)).map_err(|error| refuse(&error))
+}
+
+impl Key {
+    fn run(&self) -> Result<(), Outcome> {
+        let secret = SigningKey::generate(&self.name).map_err(|error| refuse(&error))?;
+        let key = SigningKey::parse(&secret).map_err(|error| refuse(&error))?;
+        write_secret(&self.out, format!("{secret}\n").as_bytes())?;
+        let now = jiff::Timestamp::now().as_second();
+        let from = jiff::Timestamp::from_second(now).unwrap_or_default();
+        line(format_args!("{} {from}", key.verifying_key()));
+        Ok(())
+    }
+}
+
+impl Ls {
+    async fn run(&self) -> Result<ExitCode, Outcome> {
+        let store = self.bundle.open().await?;
+        let held = worm_log::inventory(&store).await.map_err(|error| refuse(&error))?;
+        let rows: Vec<Vec<String>> = held
+            .partitions
+            .iter()
+            .map(|held| {
+                let last = held.next_offset.map_or_else(|| "?".to_owned(), |next| (next - 1).to_string());
+                let counts = [held.segments, held.bytes].map(|count| count.to_string());
+                [held.topic.clone(), held.partition.to_string(), held.first_offset.to_string(), last]
+                    .into_iter()
+                    .chain(counts)
+                    .collect()
+            })
+            .collect();
+        table(&["topic", "partition", "from", "to", "segments", "bytes"], &rows).iter().for_each(line);
+        match held.checkpoint {
+            None => line("no checkpoint"),
+            Some(checkpoint) => line(format_args!(
+                "last checkpoint: {}, size {}, made {}, not verified",
+                checkpoint.origin, checkpoint.size, checkpoint.time
+            )),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 impl Verify {
-    async fn run(&self) -> ExitCode {
-        if !self.bundle.starts_with("s3://") && !Path::new(&self.bundle).is_dir() {
-            return usage(format_args!("{} is no folder", self.bundle)).into();
-        }
-        let store = match self.store().await {
-            Ok(store) => store,
-            Err(error) => {
-                return usage(format_args!("{}: {}; {}", error.code(), service::chain(&error), error.help()))
-                    .into();
+    async fn run(&self) -> Result<ExitCode, Outcome> {
+        let store = self.bundle.open().await?;
+        let keys = self.keys.as_deref().map(read_keys).transpose()?.unwrap_or_default();
+        let mut known = Vec::new();
+        for path in &self.checkpoint {
+            let signed = SignedCheckpoint::from_bytes(&read(path)?).map_err(|error| refuse(&error))?;
+            if !keys.is_empty() && !signed.is_signed_by(&keys) {
+                return Err(usage(format_args!("{} is signed by none of the keys", path.display())));
             }
-        };
+            known.push(signed.checkpoint().clone());
+        }
         let options = VerifyOptions {
             topics: self.topic.clone(),
             from_ms: self.from.map(jiff::Timestamp::as_millisecond),
             to_ms: self.to.map(jiff::Timestamp::as_millisecond),
+            keys,
+            known,
             ..VerifyOptions::default()
         };
         let interactive = io::stderr().is_terminal();
@@ -88,13 +209,23 @@ impl Verify {
                 } else {
                     line(&report);
                 }
-                ExitCode::from(report.verdict.exit_code())
+                Ok(ExitCode::from(report.verdict.exit_code()))
             }
             Err(error) => {
                 complain(format_args!("{}: {}; {}", error.code(), service::chain(&error), error.help()));
-                Outcome::Usage.into()
+                Err(Outcome::Usage)
             }
         }
+    }
+}
+
+impl Bundle {
+    /// Opens it to read.
+    async fn open(&self) -> Result<AnyStore, Outcome> {
+        if !self.bundle.starts_with("s3://") && !Path::new(&self.bundle).is_dir() {
+            return Err(usage(format_args!("{} is no folder", self.bundle)));
+        }
+        self.store().await.map_err(|error| refuse(&error))
     }
 
     async fn store(&self) -> Result<AnyStore, worm_log::Error> {

@@ -12,6 +12,7 @@ use service::Failure;
 use stream::{Delivery, RegistryConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use worm_log::SigningKey;
 
 use crate::Options;
 
@@ -23,6 +24,10 @@ pub(crate) struct Embedded {
     pub(crate) smtp: notify::Smtp,
     pub(crate) deid: redact::Deid,
     pub(crate) worm: PathBuf,
+    /// Key that signs the checkpoints of the WORM log.
+    pub(crate) signing_key: PathBuf,
+    /// Key that verifies them.
+    pub(crate) verifying_keys: PathBuf,
     /// The in-process broker lives as long as this; none when the line runs on another.
     _broker: Option<FakeBroker>,
 }
@@ -81,8 +86,22 @@ impl Embedded {
             Some(_) => data.join(format!("worm-{}", jiff::Zoned::now().strftime("%Y%m%dT%H%M%S"))),
             None => data.join("worm"),
         };
-        Ok(Self { kafka, registry, mail, smtp, deid, worm, _broker: broker })
+        let (signing_key, verifying_keys) = checkpoint_keys(data, &worm)?;
+        Ok(Self { kafka, registry, mail, smtp, deid, worm, signing_key, verifying_keys, _broker: broker })
     }
+}
+
+/// The keys of a log's checkpoints, made at its first start: the one that signs is with the other secrets, the one that verifies
+/// beside the log.
+fn checkpoint_keys(data: &Path, worm: &Path) -> Result<(PathBuf, PathBuf), Failure> {
+    let name = worm.file_name().unwrap_or_default().to_string_lossy();
+    let (signing, verifying) = (data.join(format!("keys/{name}")), data.join(format!("{name}.keys")));
+    if !signing.exists() {
+        let secret = SigningKey::generate(&format!("wardstream.standalone/{name}"))?;
+        write_secret(&signing, &secret)?;
+        fs::write(&verifying, format!("{}\n", SigningKey::parse(&secret)?.verifying_key()))?;
+    }
+    Ok((signing, verifying))
 }
 
 /// A secret of 32 random bytes, in hex, made at the first start and kept in a file that only its owner can read.
@@ -90,11 +109,16 @@ fn secret(path: &Path) -> Result<String, Failure> {
     if let Ok(text) = fs::read_to_string(path) {
         return Ok(text.trim().to_owned());
     }
+    let text = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    write_secret(path, &text)?;
+    Ok(text)
+}
+
+/// Writes a new file that only its owner can read.
+fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let text = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    writeln!(file, "{text}")?;
-    Ok(text)
+    Ok(writeln!(file, "{text}")?)
 }

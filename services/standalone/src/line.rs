@@ -107,6 +107,11 @@ impl Line {
         config.worm.store = audit::StoreKind::Folder;
         config.worm.folder = embedded.worm.clone();
         config.worm.segment_age = Span::from_secs(10);
+        config.worm.merkle_log = audit::MerkleLog {
+            signing_key_file: Some(embedded.signing_key.clone()),
+            verifying_keys_file: Some(embedded.verifying_keys.clone()),
+            every: Span::from_secs(5),
+        };
         let audit_shutdown = CancellationToken::new();
         let audit_process = Process { shutdown: audit_shutdown.clone(), ..process.clone() };
         let audit = Running::spawn(audit::NAME, audit_process, move |process| audit::run(config, process))?;

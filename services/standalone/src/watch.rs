@@ -12,7 +12,7 @@ use service::{Failure, Process};
 use stream::{Codec, Incoming, Observer, Tail, TailEvent};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
-use worm_log::{Expected, LocalStore, Verdict, VerifyOptions};
+use worm_log::{Expected, LocalStore, Verdict, VerifyOptions, VerifyingKeys};
 
 use crate::demo::{Summary, Timing};
 use crate::embedded::Embedded;
@@ -196,7 +196,8 @@ impl Watch {
             })
             .collect();
         let store = LocalStore::open_read_only(&embedded.worm)?;
-        let options = VerifyOptions { expected, ..VerifyOptions::default() };
+        let keys = VerifyingKeys::parse(&std::fs::read_to_string(&embedded.verifying_keys)?)?;
+        let options = VerifyOptions { expected, keys, ..VerifyOptions::default() };
         let report = self.runtime.block_on(worm_log::verify(&store, &options, |_| {}))?;
         let text = report.to_string();
         let verification = text.lines().last().unwrap_or_default().to_owned();
