@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use memchr::memmem;
 
 use super::budget::Budget;
+use super::crypt::Key;
 use super::filter::{self, keyword};
 use super::lexer::{Dictionary, Lexer, Object, is_space};
 
@@ -22,7 +23,7 @@ const DEPTH: usize = 32;
 #[derive(Debug, Clone, Copy)]
 enum Place {
     /// In the file, and where its stream begins and ends.
-    File { at: usize, stream: Option<(usize, usize)> },
+    File { at: usize, generation: u16, stream: Option<(usize, usize)> },
     /// In an object stream.
     Packed { stream: usize, at: usize },
 }
@@ -35,7 +36,13 @@ pub(super) struct File<'d> {
     root: Option<u32>,
     /// Objects that say that they are pages.
     pages: Vec<u32>,
-    pub(super) encrypted: bool,
+    /// What the trailer says of encryption, and the first part of the file's ID.
+    encrypt: Option<Object>,
+    id: Vec<u8>,
+    /// What opens the streams, if they are encrypted.
+    key: Option<Key>,
+    /// Whether they are and nothing here opens them.
+    pub(super) locked: bool,
 }
 
 /// What is done with each page: its dictionary, the resources it inherits, and what it may cost.
@@ -43,13 +50,36 @@ pub(super) type Visit<'v> = &'v mut dyn FnMut(&Dictionary, &Dictionary, &mut Bud
 
 impl<'d> File<'d> {
     pub(super) fn scan(data: &'d [u8], budget: &mut Budget) -> Self {
+        let mut file = Self::read(data, None, budget);
+        if file.encrypt.is_some() {
+            // How a file is encrypted shows at its end, when its object streams have been passed.
+            match file.find_key(budget) {
+                Some(key) => file = Self::read(data, Some(key), budget),
+                None => file.locked = true,
+            }
+        }
+        file
+    }
+
+    fn find_key(&self, budget: &mut Budget) -> Option<Key> {
+        let Object::Dictionary(encrypt) = self.resolve(self.encrypt.as_ref()?, budget)?.into_owned() else {
+            return None;
+        };
+        let filters = self.dictionary(&encrypt, "CF", budget);
+        Key::of(&encrypt, filters.as_deref(), &self.id, budget)
+    }
+
+    fn read(data: &'d [u8], key: Option<Key>, budget: &mut Budget) -> Self {
         let mut file = Self {
             data,
             places: HashMap::new(),
             packed: Vec::new(),
             root: None,
             pages: Vec::new(),
-            encrypted: false,
+            encrypt: None,
+            id: Vec::new(),
+            key,
+            locked: false,
         };
         let mut at = 0;
         while let Some(found) = data.get(at..).and_then(|rest| memmem::find(rest, b"obj")) {
@@ -58,7 +88,7 @@ impl<'d> File<'d> {
                 break;
             }
             at = match header(data, keyword) {
-                Some(id) => file.indirect(id, end, budget),
+                Some((id, generation)) => file.indirect(id, generation, end, budget),
                 None => end,
             };
         }
@@ -71,14 +101,21 @@ impl<'d> File<'d> {
     }
 
     fn trailer(&mut self, trailer: &Dictionary) {
-        self.encrypted |= trailer.get("Encrypt").is_some_and(|encrypt| *encrypt != Object::Null);
+        if let Some(encrypt) = trailer.get("Encrypt").filter(|encrypt| **encrypt != Object::Null) {
+            self.encrypt = Some(encrypt.clone());
+        }
+        if let Some(Object::Array(id)) = trailer.get("ID")
+            && let Some(Object::Text(first)) = id.first()
+        {
+            self.id.clone_from(first);
+        }
         if let Some(Object::Reference(root)) = trailer.get("Root") {
             self.root = Some(*root);
         }
     }
 
     /// Notes the object whose value begins at `at`; the answer is where to look for the next.
-    fn indirect(&mut self, id: u32, at: usize, budget: &mut Budget) -> usize {
+    fn indirect(&mut self, id: u32, generation: u16, at: usize, budget: &mut Budget) -> usize {
         let mut lexer = Lexer::new(self.data, at);
         let object = lexer.object(budget);
         // What cannot be read may hold the beginning of something that can.
@@ -99,10 +136,11 @@ impl<'d> File<'d> {
             if dictionary.is("Type", "ObjStm")
                 && let Some((begin, stop)) = stream
             {
-                self.unpack(dictionary, begin, stop, budget);
+                let raw = self.content(id, generation, (begin, stop), budget);
+                self.unpack(dictionary, raw.as_deref().unwrap_or_default(), budget);
             }
         }
-        self.note(id, Place::File { at, stream }, &object, budget);
+        self.note(id, Place::File { at, generation, stream }, &object, budget);
         end
     }
 
@@ -123,8 +161,7 @@ impl<'d> File<'d> {
     }
 
     /// Notes the objects of an object stream (section 7.5.7).
-    fn unpack(&mut self, dictionary: &Dictionary, begin: usize, stop: usize, budget: &mut Budget) {
-        let raw = self.data.get(begin..stop).unwrap_or_default();
+    fn unpack(&mut self, dictionary: &Dictionary, raw: &[u8], budget: &mut Budget) {
         let (filters, parameters) = self.filters(dictionary, budget);
         let Some(data) = filter::decode(&filters, &parameters, raw, budget) else { return };
         let Some(first) = dictionary.get("First").and_then(Object::count) else { return };
@@ -142,6 +179,20 @@ impl<'d> File<'d> {
             self.note(id, Place::Packed { stream, at }, &object, budget);
         }
         self.packed.push(data);
+    }
+
+    /// The bytes of a stream as its filters take them.
+    fn content(
+        &self,
+        id: u32,
+        generation: u16,
+        (begin, stop): (usize, usize),
+        budget: &mut Budget,
+    ) -> Option<Cow<'d, [u8]>> {
+        let raw = self.data.get(begin..stop)?;
+        let Some(key) = &self.key else { return Some(Cow::Borrowed(raw)) };
+        budget.work(raw.len())?;
+        key.open(id, generation, raw).map(Cow::Owned)
     }
 
     /// The object of that number.
@@ -198,7 +249,9 @@ impl<'d> File<'d> {
     /// The stream that an object refers to: its dictionary and content.
     pub(super) fn stream(&self, object: &Object, budget: &mut Budget) -> Option<(Dictionary, Vec<u8>)> {
         let Object::Reference(id) = object else { return None };
-        let Place::File { at, stream: Some((begin, mut stop)) } = *self.places.get(id)? else { return None };
+        let Place::File { at, generation, stream: Some((begin, mut stop)) } = *self.places.get(id)? else {
+            return None;
+        };
         let Some(Object::Dictionary(dictionary)) = Lexer::new(self.data, at).object(budget) else {
             return None;
         };
@@ -210,7 +263,8 @@ impl<'d> File<'d> {
             stop = begin + length;
         }
         let (filters, parameters) = self.filters(&dictionary, budget);
-        let content = filter::decode(&filters, &parameters, self.data.get(begin..stop)?, budget)?;
+        let raw = self.content(*id, generation, (begin, stop), budget)?;
+        let content = filter::decode(&filters, &parameters, &raw, budget)?;
         Some((dictionary, content))
     }
 
@@ -301,8 +355,8 @@ struct Walk<'v> {
     visit: Visit<'v>,
 }
 
-/// The number of the object whose keyword `obj` is at `at`.
-fn header(data: &[u8], at: usize) -> Option<u32> {
+/// Number and generation of the object whose keyword `obj` is at `at`.
+fn header(data: &[u8], at: usize) -> Option<(u32, u16)> {
     let before = data.get(at.saturating_sub(32)..at)?;
     // A generation stands right before the keyword or with white space between them.
     let before = before.trim_ascii_end();
@@ -313,7 +367,9 @@ fn header(data: &[u8], at: usize) -> Option<u32> {
         return None;
     }
     let number = trimmed.get(trimmed.len() - digits(trimmed)..)?;
-    std::str::from_utf8(number).ok()?.parse().ok()
+    let text = |digits| std::str::from_utf8(digits).ok();
+    // A generation that is none is of no use but for a key.
+    Some((text(number)?.parse().ok()?, text(generation)?.parse().unwrap_or_default()))
 }
 
 /// Whether a stream can end there.
@@ -346,8 +402,8 @@ mod tests {
     #[test]
     fn headers_are_told_from_other_text() {
         for (text, wanted) in [
-            ("12 0 obj", Some(12)),
-            ("\n7  65535\nobj", Some(7)),
+            ("12 0 obj", Some((12, 0))),
+            ("\n7  65535\nobj", Some((7, 65535))),
             ("endobj", None),
             ("0 obj", None),
             ("x 0 obj", None),

@@ -5,6 +5,7 @@
 
 mod budget;
 mod cmap;
+mod crypt;
 mod encoding;
 mod file;
 mod filter;
@@ -31,7 +32,7 @@ fn read(data: &[u8], budget: &mut Budget) -> Result<Found, Unread> {
         return Err(Unread::TooLarge);
     }
     let file = file::File::scan(data, budget);
-    if file.encrypted {
+    if file.locked {
         return Err(Unread::Encrypted);
     }
     let mut reader = page::Reader::new(&file);

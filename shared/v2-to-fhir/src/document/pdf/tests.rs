@@ -132,6 +132,32 @@ fn forms_and_fields_are_read() {
     assert_eq!(shown(&file(&objects, "")).as_deref(), Ok("Page\n\na form\n\na field"));
 }
 
+/// Made by qpdf 12 from a page of one line, under the user password that each is named by.
+const OPEN: [&[u8]; 4] = [
+    include_bytes!("encrypted/rc4-40.pdf"),
+    include_bytes!("encrypted/rc4-128.pdf"),
+    include_bytes!("encrypted/aes-128.pdf"),
+    include_bytes!("encrypted/aes-256.pdf"),
+];
+const LOCKED: &[u8] = include_bytes!("encrypted/aes-256-locked.pdf");
+
+#[test]
+fn a_file_that_anyone_may_open_is_read() {
+    for sent in OPEN {
+        assert_eq!(shown(sent).as_deref(), Ok("Potassium 6.8 mmol/L"));
+    }
+    assert_eq!(shown(LOCKED), Err(Unread::Encrypted));
+    // Another cipher, or a key of another file.
+    let text = String::from_utf8_lossy(OPEN[1]).into_owned();
+    assert!(text.contains("/V 2") && text.contains("/P -1028"));
+    let changed = |from: &[u8], to: &[u8]| {
+        let at = memchr::memmem::find(OPEN[1], from).expect("it is there");
+        [&OPEN[1][..at], to, &OPEN[1][at + from.len()..]].concat()
+    };
+    assert_eq!(shown(&changed(b"/V 2", b"/V 3")), Err(Unread::Encrypted));
+    assert_eq!(shown(&changed(b"/P -1028", b"/P -1029")), Err(Unread::Encrypted));
+}
+
 #[test]
 fn what_has_no_text_says_why() {
     let picture = "<</Type/XObject/Subtype/Image/Filter/DCTDecode/Length 0>>stream\n\nendstream";
