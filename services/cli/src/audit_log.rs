@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use worm_log::{
-    AnyStore, LocalStore, Progress, S3Config, S3Store, SignedCheckpoint, SigningKey, VerifyOptions,
-    VerifyingKeys,
+    AnyStore, CosigningKey, LocalStore, Progress, S3Config, S3Store, SignedCheckpoint, SigningKey,
+    VerifyOptions, VerifyingKeys, WitnessKey,
 };
 
 use crate::output::{Outcome, complain, line, table, usage};
@@ -44,7 +44,7 @@ struct Ls {
 
 /// Where a log is.
 #[derive(Debug, clap::Args)]
-struct Bundle {
+pub(crate) struct Bundle {
     /// A folder with the log or a copy of it, or `s3://BUCKET`.
     #[arg(long, value_name = "FOLDER|s3://BUCKET")]
     bundle: String,
@@ -64,6 +64,9 @@ struct Key {
     /// File for the signing key, a secret. It must not be there yet.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Make the key of a witness, which signs nothing but cosignatures. The name is the witness's then.
+    #[arg(long)]
+    witness: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +79,9 @@ struct Verify {
     /// A checkpoint that was kept elsewhere: the log must contain its tree.
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
+    /// File with the key of the witness that must have cosigned each `--checkpoint`.
+    #[arg(long, value_name = "FILE", requires = "checkpoint")]
+    witness: Option<PathBuf>,
     /// Only these topics.
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
@@ -102,17 +108,17 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     outcome.unwrap_or_else(ExitCode::from)
 }
 
-fn in_runtime(run: impl Future<Output = Result<ExitCode, Outcome>>) -> Result<ExitCode, Outcome> {
+pub(crate) fn in_runtime(run: impl Future<Output = Result<ExitCode, Outcome>>) -> Result<ExitCode, Outcome> {
     tokio::runtime::Runtime::new().map_err(usage)?.block_on(run)
 }
 
 /// An error of the log, as wrong usage.
-fn refuse(error: &worm_log::Error) -> Outcome {
+pub(crate) fn refuse(error: &worm_log::Error) -> Outcome {
     usage(format_args!("{}: {}; {}", error.code(), service::chain(error), error.help()))
 }
 
 /// An error of the log, as something that was rejected.
-fn reject(error: &worm_log::Error) -> Outcome {
+pub(crate) fn reject(error: &worm_log::Error) -> Outcome {
     complain(format_args!("{}: {}; {}", error.code(), service::chain(error), error.help()));
     Outcome::Rejected
 }
@@ -124,16 +130,23 @@ fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Outcome> {
         .map_err(|error| usage(format_args!("{}: {error}", path.display())))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Outcome> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Outcome> {
     std::fs::read(path).map_err(|error| usage(format_args!("{}: {error}", path.display())))
 }
 
-fn read_keys(path: &Path) -> Result<VerifyingKeys, Outcome> {
+pub(crate) fn read_keys(path: &Path) -> Result<VerifyingKeys, Outcome> {
     VerifyingKeys::parse(&String::from_utf8_lossy(&read(path)?)).map_err(|error| refuse(&error))
 }
 
 impl Key {
     fn run(&self) -> Result<(), Outcome> {
+        if self.witness {
+            let secret = CosigningKey::generate(&self.name).map_err(|error| refuse(&error))?;
+            let key = CosigningKey::parse(&secret).map_err(|error| refuse(&error))?;
+            write_secret(&self.out, format!("{secret}\n").as_bytes())?;
+            line(key.verifying_key());
+            return Ok(());
+        }
         let secret = SigningKey::generate(&self.name).map_err(|error| refuse(&error))?;
         let key = SigningKey::parse(&secret).map_err(|error| refuse(&error))?;
         write_secret(&self.out, format!("{secret}\n").as_bytes())?;
@@ -176,11 +189,21 @@ impl Verify {
     async fn run(&self) -> Result<ExitCode, Outcome> {
         let store = self.bundle.open().await?;
         let keys = self.keys.as_deref().map(read_keys).transpose()?.unwrap_or_default();
+        let witness = match &self.witness {
+            None => None,
+            Some(path) => {
+                let text = String::from_utf8_lossy(&read(path)?).into_owned();
+                Some(WitnessKey::parse(&text).map_err(|error| refuse(&error))?)
+            }
+        };
         let mut known = Vec::new();
         for path in &self.checkpoint {
             let signed = SignedCheckpoint::from_bytes(&read(path)?).map_err(|error| refuse(&error))?;
             if !keys.is_empty() && !signed.is_signed_by(&keys) {
                 return Err(usage(format_args!("{} is signed by none of the keys", path.display())));
+            }
+            if witness.as_ref().is_some_and(|witness| !witness.has_cosigned(&signed)) {
+                return Err(usage(format_args!("{} is not cosigned by the witness", path.display())));
             }
             known.push(signed.checkpoint().clone());
         }
@@ -221,7 +244,7 @@ impl Verify {
 
 impl Bundle {
     /// Opens it to read.
-    async fn open(&self) -> Result<AnyStore, Outcome> {
+    pub(crate) async fn open(&self) -> Result<AnyStore, Outcome> {
         if !self.bundle.starts_with("s3://") && !Path::new(&self.bundle).is_dir() {
             return Err(usage(format_args!("{} is no folder", self.bundle)));
         }

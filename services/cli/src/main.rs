@@ -21,6 +21,7 @@ mod standalone;
 mod summarize;
 mod topics;
 mod validate;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,9 @@ enum Command {
     Standalone(standalone::Args),
     /// The WORM log.
     Audit(audit_log::Args),
+    /// Cosigns the checkpoints of a WORM log while it only grows; its memory is its own. Exits with 1 on a log that was cut
+    /// back or forked.
+    Witness(witness::Args),
     /// The topics of the line in Kafka, as their contracts say.
     Topics(topics::Args),
     /// What each stage has yet to read.
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Command::Line(args) => line::run(&args),
         Command::Standalone(args) => standalone::run(&args),
         Command::Audit(args) => return audit_log::run(&args),
+        Command::Witness(args) => return witness::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::Lag(args) => lag::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),

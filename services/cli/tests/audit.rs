@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use worm_log::{
-    Appended, Context, Limits, LocalStore, Record, SegmentBuilder, Sequencer, SequencerConfig, SigningKey,
-    VerifyingKeys, Written,
+    Appended, Checkpoint, Context, Limits, LocalStore, Record, SegmentBuilder, Sequencer, SequencerConfig,
+    SignedCheckpoint, SigningKey, VerifyingKeys, Written,
 };
 
 const NAME: &str = "ward.example/audit";
@@ -16,11 +16,15 @@ const RETENTION: i64 = 86_400;
 
 fn run(arguments: &[&str], folder: &Path) -> Output {
     let program = env!("CARGO_BIN_EXE_wardstream");
-    Command::new(program).arg("audit").args(arguments).current_dir(folder).output().unwrap()
+    Command::new(program).args(arguments).current_dir(folder).output().unwrap()
 }
 
-/// What a command that must exit with `status` prints, on both streams.
+/// What an `audit` command that must exit with `status` prints, on both streams.
 fn says(status: i32, arguments: &[&str], folder: &Path) -> String {
+    wardstream_says(status, &[&["audit"], arguments].concat(), folder)
+}
+
+fn wardstream_says(status: i32, arguments: &[&str], folder: &Path) -> String {
     let output = run(arguments, folder);
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8(text).unwrap();
@@ -124,4 +128,44 @@ fn an_auditor_verifies_proves_and_compares() {
     fs::remove_dir_all(here.join("log/log")).unwrap();
     assert!(says(0, &verify[..3], here).contains("no merkle log"));
     assert!(says(2, &verify, here).contains("log-missing"));
+}
+
+#[test]
+fn a_witness_remembers_and_refuses_a_fork() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let keys = says(0, &["key", "--name", NAME, "--out", "signing.key"], here);
+    fs::write(here.join("log.keys"), &keys).unwrap();
+    let witness =
+        says(0, &["key", "--witness", "--name", "elsewhere.example/w1", "--out", "witness.key"], here);
+    fs::write(here.join("witness.pub"), &witness).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(write_log(&here.join("log"), &here.join("signing.key")));
+    let look =
+        ["witness", "--bundle", "log", "--keys", "log.keys", "--key", "witness.key", "--state", "memory"];
+    assert!(wardstream_says(0, &look, here).starts_with(&format!("cosigned: {NAME}, size 3, made ")));
+    assert_eq!(wardstream_says(0, &look, here), "nothing new: size 3\n");
+    let kept = format!("memory/{:020}", 3);
+    let verify =
+        ["verify", "--bundle", "log", "--keys", "log.keys", "--witness", "witness.pub", "--checkpoint"];
+    let with = |checkpoint: &str| {
+        [&verify[..], &[checkpoint]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |status, arguments: &[String]| {
+        says(status, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), here)
+    };
+    assert!(run(0, &with(&kept)).contains("audit verify: whole"));
+    let last = format!("log/log/checkpoint/{:020}", 3);
+    assert!(run(64, &with(&last)).contains("not cosigned"));
+
+    // Who holds the signing key writes the log anew, with a record less.
+    let text =
+        SignedCheckpoint::from_bytes(&fs::read(here.join(&last)).unwrap()).unwrap().checkpoint().clone();
+    let key = SigningKey::parse(&fs::read_to_string(here.join("signing.key")).unwrap()).unwrap();
+    let forged = Checkpoint { root: [7; 32], ..text }.sign(&key, &VerifyingKeys::default()).unwrap();
+    fs::remove_file(here.join(&last)).unwrap();
+    fs::write(here.join(&last), forged.to_bytes()).unwrap();
+    assert!(wardstream_says(1, &look, here).contains("WORM-622"));
+    assert!(run(1, &with(&kept)).contains("forked"));
+    fs::write(here.join(&kept), "half a memory").unwrap();
+    assert!(wardstream_says(64, &look, here).contains("WORM-618"));
 }

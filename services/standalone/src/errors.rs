@@ -373,6 +373,11 @@ const OWN: &[Page] = &[
         "offset cannot be proved",
         "check topic, partition and offset; a new record is provable once its segment is under a checkpoint",
     ),
+    page(
+        "WORM-622",
+        "witness refuses a checkpoint",
+        "the log is not the one that was cosigned before: verify it with that checkpoint, and keep both as evidence",
+    ),
 ];
 
 /// All codes, in order.

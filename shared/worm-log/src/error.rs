@@ -193,6 +193,14 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// `WORM-622`: a witness does not cosign a checkpoint.
+    #[error("checkpoint of size {size} is not cosigned: {reason}")]
+    Refused {
+        /// Size of the checkpoint.
+        size: u64,
+        /// Why.
+        reason: &'static str,
+    },
 }
 
 impl Error {
@@ -219,6 +227,7 @@ impl Error {
             Self::Key { .. } => "WORM-619",
             Self::Proof { .. } => "WORM-620",
             Self::Unproven { .. } => "WORM-621",
+            Self::Refused { .. } => "WORM-622",
         }
     }
 
@@ -245,6 +254,7 @@ impl Error {
             Self::Key { .. } => "key of the merkle log invalid",
             Self::Proof { .. } => "proof does not hold",
             Self::Unproven { .. } => "offset cannot be proved",
+            Self::Refused { .. } => "witness refuses a checkpoint",
         }
     }
 
@@ -299,6 +309,9 @@ impl Error {
             }
             Self::Unproven { .. } => {
                 "check topic, partition and offset; a new record is provable once its segment is under a checkpoint"
+            }
+            Self::Refused { .. } => {
+                "the log is not the one that was cosigned before: verify it with that checkpoint, and keep both as evidence"
             }
             Self::Key { .. } => {
                 "name a signing key made by `audit key`, and list its verifying key with the times in which it counts"

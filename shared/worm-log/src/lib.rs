@@ -11,7 +11,7 @@
 //! | [`manifest`] | the manifest, a function of the segment's bytes | yes |
 //! | [`merkle`] | RFC 6962 tree hashes | yes |
 //! | [`tree`] | the Merkle tree over manifests, in tiles | yes |
-//! | [`signing`], [`checkpoint`] | keys, signed checkpoints | yes |
+//! | [`signing`], [`checkpoint`], [`cosignature`] | keys, signed checkpoints, cosigned ones | yes |
 //! | [`keys`] | object keys | yes |
 //! | [`store`], [`local`], [`s3`] | where objects are kept | no |
 //! | [`log`] | the end of the log, writing exactly once, reading ranges | no |
@@ -19,10 +19,11 @@
 //! | [`sequencer`] | manifests in order, under signed checkpoints | no |
 //! | [`mod@verify`], [`report`] | the verifier | no |
 //! | [`proof`] | the proof that one record is in the log | yes |
-//! | [`prove`] | making proofs from a store | no |
+//! | [`prove`], [`witness`] | making proofs from a store, cosigning its checkpoints | no |
 
 pub mod auditor;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod error;
 pub mod keys;
 pub mod local;
@@ -42,9 +43,11 @@ pub mod store;
 pub mod testing;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 
 pub use auditor::{Auditor, AuditorConfig, Event, Pushed};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
+pub use cosignature::{CosigningKey, WitnessKey};
 pub use error::{BucketProblem, Error};
 pub use keys::{ObjectKind, SegmentId};
 pub use local::LocalStore;
@@ -61,3 +64,4 @@ pub use signing::{SigningKey, VerifyingKeys};
 pub use store::{AnyStore, Created, NewObject, Store};
 pub use tree::{Edge, TileId};
 pub use verify::{Expected, Held, Inventory, Progress, VerifyOptions, inventory, verify};
+pub use witness::observe;

@@ -10,3 +10,4 @@ mod segment;
 mod sequencer;
 mod support;
 mod tamper;
+mod witness;
