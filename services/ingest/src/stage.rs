@@ -77,7 +77,7 @@ impl Ingest {
             Err(error) => return Ok(Reject::new(error.code(), format!("{error}; {}", error.help())).into()),
         };
         for unmapped in &conversion.unmapped {
-            self.metrics.unmapped(&field_of(&unmapped.path), 1);
+            self.metrics.unmapped(field_of(&unmapped.path), 1);
         }
         let key = match &conversion.patient {
             Some(patient) => format!("{}|{}", patient.authority, patient.identifier),
@@ -125,8 +125,8 @@ fn reject(error: &hl7v2::Error) -> Reject {
 }
 
 /// `PID-3` of `PID-3[2].4.2`: a metric label must not grow with the data.
-fn field_of(path: &str) -> String {
-    path.split(['[', '.']).next().unwrap_or(path).to_owned()
+fn field_of(path: &str) -> &str {
+    path.split(['[', '.']).next().unwrap_or(path)
 }
 
 impl Stage for Ingest {

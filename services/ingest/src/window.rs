@@ -24,7 +24,8 @@ impl Fingerprint {
 
     /// Lower-case hex, for a header.
     pub(crate) fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
     pub(crate) fn from_hex(text: &str) -> Option<Self> {
