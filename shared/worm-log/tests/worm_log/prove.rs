@@ -66,7 +66,7 @@ fn a_proof_with_anything_changed_does_not_hold() {
     let extra_bytes = BASE64.decode(extra).unwrap();
     let holds = |bytes: &[u8]| Proof::from_bytes(bytes).and_then(|proof| proof.check(&keys)).ok();
     let proven = holds(&bytes).unwrap();
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(300));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(120));
     runner
         .run(&(any::<bool>(), any::<prop::sample::Index>(), 1..=255_u8), |(inside, at, mask)| {
             let changed = if inside {
