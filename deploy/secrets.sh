@@ -22,6 +22,19 @@ make_hex s3_secret_key 24
 make_hex smtp_password 16
 make_hex grafana_admin 16
 
+# The key that signs the audit log's checkpoints and the one that verifies them, Ed25519 in the encodings of C2SP signed-note, as
+# `wardstream audit key` makes them: no image is built yet when this runs.
+if [ ! -s checkpoint_key ]; then
+    name=wardstream.compose/audit
+    openssl genpkey -algorithm ed25519 -outform DER -out checkpoint.der
+    public() { printf '\001' && openssl pkey -inform DER -in checkpoint.der -pubout -outform DER | tail -c 32; }
+    id=$({ printf '%s\n' "$name" && public; } | openssl dgst -sha256 -r | cut -c1-8)
+    printf 'PRIVATE+KEY+%s+%s+%s\n' "$name" "$id" \
+        "$({ printf '\001' && tail -c 32 checkpoint.der; } | openssl base64 -A)" >checkpoint_key
+    printf '%s+%s+%s\n' "$name" "$id" "$(public | openssl base64 -A)" >checkpoint_keys
+    rm -f checkpoint.der
+fi
+
 if [ ! -s smtp_users ]; then
     printf 'wardstream:%s\n' "$(cat smtp_password)" >smtp_users
 fi
