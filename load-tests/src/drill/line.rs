@@ -340,8 +340,9 @@ impl Line {
             let stopped = self.stop(at);
             self.carry_on(stopped)?;
         }
+        let options = VerifyOptions { keys: self.parts.verifying_keys.clone(), ..VerifyOptions::default() };
         let report = runtime
-            .block_on(worm_log::verify(&store, &VerifyOptions::default(), |_| {}))
+            .block_on(worm_log::verify(&store, &options, |_| {}))
             .map_err(|error| Error::part("worm log", error))?;
         for finding in &report.findings {
             let place = |text: Option<String>| text.unwrap_or_else(|| "?".to_owned());

@@ -7,8 +7,8 @@ use contracts::topics;
 use local_kafka::{Builder, Cluster};
 use stream::{Codec, Publisher};
 use tokio::runtime::Handle;
-use worm_log::S3Config;
 use worm_log::testing::{SeaweedFs, WEED_VARIABLE};
+use worm_log::{S3Config, SigningKey, VerifyingKeys};
 
 use crate::drill::service::Surroundings;
 use crate::drill::{Error, Gate, Mail, Registry, process};
@@ -48,6 +48,9 @@ pub(crate) struct Parts {
     pub(crate) store: Gate,
     /// The store past its gate.
     pub(crate) bucket: S3Config,
+    signing_key: PathBuf,
+    /// What verifies the checkpoints of the WORM log.
+    pub(crate) verifying_keys: VerifyingKeys,
     pub(crate) codec: Codec,
     pub(crate) publisher: Publisher,
     pub(crate) runtime: Handle,
@@ -64,6 +67,8 @@ impl Parts {
             .block_on(SeaweedFs::start_binary(&launched(&weed, folder)?))
             .map_err(|reason| Error::part("SeaweedFS", reason))?;
         let bucket = weed.audit_config();
+        let (signing_key, verifying_keys) =
+            checkpoint_keys(folder).map_err(|error| Error::part("key of the WORM log", error))?;
         let endpoint = bucket.endpoint.clone().unwrap_or_default();
         let address = endpoint.trim_start_matches("http://").parse();
         let store = Gate::new(address.map_err(|error| Error::part("SeaweedFS", error))?, runtime)?;
@@ -91,6 +96,8 @@ impl Parts {
             mail,
             store,
             bucket,
+            signing_key,
+            verifying_keys,
             codec,
             publisher,
             runtime: runtime.clone(),
@@ -114,8 +121,17 @@ impl Parts {
             smtp: self.mail.smtp(),
             bucket: &self.bucket,
             store,
+            signing_key: &self.signing_key,
         }
     }
+}
+
+/// A key for the checkpoints of one store.
+fn checkpoint_keys(folder: &Path) -> Result<(PathBuf, VerifyingKeys), service::Failure> {
+    let secret = SigningKey::generate("wardstream.drill/audit")?;
+    let path = folder.join("checkpoint.key");
+    std::fs::write(&path, &secret)?;
+    Ok((path, VerifyingKeys::parse(SigningKey::parse(&secret)?.verifying_key())?))
 }
 
 /// The encoder's folder: in the folder of models that the environment names, else in `.cache/models`.

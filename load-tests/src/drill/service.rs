@@ -52,11 +52,13 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) smtp: notify::Smtp,
     pub(crate) bucket: &'a S3Config,
     pub(crate) store: &'a str,
+    /// Key that signs the checkpoints of the WORM log.
+    pub(crate) signing_key: &'a Path,
 }
 
 /// The configuration of an instance, TOML. An empty `instance` means dynamic membership.
 pub(crate) fn config(service: &str, instance: &str, of: &Surroundings<'_>) -> String {
-    let Surroundings { bootstrap_servers, registry, models, smtp, bucket, store } = of;
+    let Surroundings { bootstrap_servers, registry, models, smtp, bucket, store, signing_key } = of;
     let common = format!(
         "[kafka]\n\
          bootstrap_servers = \"{bootstrap_servers}\"\n\
@@ -110,8 +112,12 @@ pub(crate) fn config(service: &str, instance: &str, of: &Surroundings<'_>) -> St
                  path_style = true\n\
                  access_key_id = \"{id}\"\n\
                  secret_access_key = \"{secret}\"\n\
-                 segment_age = \"5s\"\n",
-                bucket.bucket
+                 segment_age = \"5s\"\n\
+                 [worm.merkle_log]\n\
+                 signing_key_file = \"{}\"\n\
+                 every = \"2s\"\n",
+                bucket.bucket,
+                signing_key.display()
             )
         }
         _ => String::new(),
