@@ -3,9 +3,8 @@
 # HL7 v2 to FHIR against it: same messages, same core, in turns. The last lines are the ratios.
 # Usage: convert.sh [options of convert.py, such as --repetitions 5 --seconds 2]
 set -euo pipefail
-peer=convert
 # shellcheck source=deploy/peers/lib.sh
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib.sh" convert
 
 need_python
 need_taskset

@@ -4,9 +4,8 @@
 # Usage: deid.sh [--count 300] [--seed 1] [--set development|second|unseen] [--wardstream target/release/wardstream]
 # With --wardstream the program answers as an operator has set it up, the model included; without, rules alone.
 set -euo pipefail
-peer=deid
 # shellcheck source=deploy/peers/lib.sh
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib.sh" deid
 
 need_python
 need_taskset

@@ -3,9 +3,8 @@
 # fp32 and int8, in turns on the same cores. The last lines are the ratios.
 # Usage: encoder.sh [--rounds 3] [--threads 1,2]
 set -euo pipefail
-peer=encoder
 # shellcheck source=deploy/peers/lib.sh
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib.sh" encoder
 
 need_python
 python_with "$folder" "$here/encoder.requirements.txt" --only-binary=:all:

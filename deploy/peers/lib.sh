@@ -1,5 +1,6 @@
-# What the scripts beside it share. They say in `peer` what they are called, and read it.
+# What the scripts beside it share. They read it with the name of the peers as its argument.
 # shellcheck shell=bash disable=SC2034
+peer="$1"
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 folder="$root/.cache/peers/$peer"

@@ -3,9 +3,8 @@
 # and runs it against `ingest` and `validate`: same broker, same input, one core each, in turns. The last lines are the
 # ratios. Usage: python-pipeline.sh [options of the benchmark, such as --repetitions 5 --seconds 8]
 set -euo pipefail
-peer=python-pipeline
 # shellcheck source=deploy/peers/lib.sh
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/lib.sh" python-pipeline
 
 need_python
 need_taskset
