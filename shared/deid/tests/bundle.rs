@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where a value is not as expected")]
 
+mod support;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -11,6 +13,8 @@ use wardstream_deid::{
     Config, Error, FileKeyEncryption, Gazetteer, Kind, LocalFormat, ModelSpan, PSEUDONYM_SYSTEM,
     RedactedBundle, Redactor, SecretKey, SpanModel, SpanModelError, TextDates, open_vault_entry,
 };
+
+use support::everything;
 
 fn config(byte: u8, tenant: &str) -> Config {
     Config::new(SecretKey::from_bytes([byte; 32]).unwrap(), 1, tenant)
@@ -53,21 +57,6 @@ fn patient() -> Value {
         "photo": [{"contentType": "image/jpeg", "data": "AAAA"}],
         "multipleBirthBoolean": false
     })
-}
-
-fn strings(value: &Value, out: &mut String) {
-    match value {
-        Value::String(text) => {
-            out.push_str(text);
-            out.push('\n');
-            if let Ok(bytes) = STANDARD.decode(text) {
-                out.push_str(&String::from_utf8_lossy(&bytes));
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| strings(item, out)),
-        Value::Object(object) => object.values().for_each(|child| strings(child, out)),
-        _ => {}
-    }
 }
 
 fn empties(value: &Value) -> bool {
@@ -113,7 +102,7 @@ fn no_identifier_of_a_rich_bundle_is_left() {
     ]);
     let redacted = redact(&bundle);
     let mut all = String::new();
-    strings(&redacted.bundle, &mut all);
+    everything(&redacted.bundle, &mut all);
     let lower = all.to_lowercase();
     for identifier in [
         "abernathy",

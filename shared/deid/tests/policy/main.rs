@@ -6,4 +6,6 @@ mod completeness;
 mod definitions;
 mod document;
 mod markers;
+#[path = "../support/mod.rs"]
+mod support;
 mod tables;

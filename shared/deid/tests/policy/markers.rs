@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use wardstream_deid::{Config, Redactor, SecretKey};
 
 use super::definitions::{Type, types};
+use super::support::everything;
 use super::tables::Policy;
 
 /// What a marker looks like.
@@ -122,25 +123,6 @@ impl Filler {
             object.insert(element, if many { json!([value]) } else { value });
         }
         object
-    }
-}
-
-fn everything(value: &Value, out: &mut String) {
-    match value {
-        Value::String(text) => {
-            out.push_str(text);
-            out.push('\n');
-            if let Ok(bytes) = STANDARD.decode(text) {
-                out.push_str(&String::from_utf8_lossy(&bytes));
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| everything(item, out)),
-        Value::Object(object) => object.iter().for_each(|(name, child)| {
-            out.push_str(name);
-            out.push('\n');
-            everything(child, out);
-        }),
-        _ => {}
     }
 }
 
