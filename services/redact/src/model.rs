@@ -5,7 +5,6 @@ mod remembered;
 use deid::{Kind, ModelSpan, SpanModel, SpanModelError};
 use inference::{EncoderOptions, TokenClassifier};
 use remembered::Remembered;
-use service::Precision;
 use settings::Error;
 
 use crate::Model;
@@ -99,11 +98,7 @@ impl Model {
         if !self.enabled {
             return Ok(None);
         }
-        let precision = match self.precision {
-            Precision::Int8 => inference::Precision::Int8,
-            Precision::F32 => inference::Precision::F32,
-        };
-        let options = EncoderOptions { precision, ..EncoderOptions::default() };
+        let options = EncoderOptions { precision: self.precision.into(), ..EncoderOptions::default() };
         let model = TokenClassifier::load(&self.folder, options).map_err(|error| {
             let reason = format!("{}: {}; {}", error.code(), service::chain(&error), error.help());
             Error::invalid("models.folder", reason)

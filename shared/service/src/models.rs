@@ -24,6 +24,16 @@ pub enum Precision {
     F32,
 }
 
+#[cfg(feature = "inference")]
+impl From<Precision> for inference::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Int8 => Self::Int8,
+            Precision::F32 => Self::F32,
+        }
+    }
+}
+
 impl Default for Models {
     fn default() -> Self {
         Self { folder: PathBuf::from(".cache/models/all-MiniLM-L6-v2"), precision: Precision::default() }
@@ -53,11 +63,10 @@ impl Models {
     /// What [`inference::Models::load_with`] says.
     #[cfg(feature = "inference")]
     pub fn load(&self) -> Result<inference::Models, inference::Error> {
-        let precision = match self.precision {
-            Precision::Int8 => inference::Precision::Int8,
-            Precision::F32 => inference::Precision::F32,
+        let options = inference::EncoderOptions {
+            precision: self.precision.into(),
+            ..inference::EncoderOptions::default()
         };
-        let options = inference::EncoderOptions { precision, ..inference::EncoderOptions::default() };
         inference::Models::load_with(&self.folder, options)
     }
 }
