@@ -39,15 +39,15 @@ struct Stated {
     checkpoint: Checkpoint,
 }
 
-/// Verifies the Merkle log of a store; nothing but a note in the report if there is none and none is expected.
+/// Verifies the Merkle log that was [listed](list); nothing but a note in the report if there is none and none is expected.
 pub(super) async fn check<S: Store>(
     store: &S,
     options: &VerifyOptions,
+    (sizes, tiles): Listed,
     mut leaves: Leaves,
     report: &mut Report,
 ) -> Result<(), Error> {
     plan::anomalies(store, LOG, report).await?;
-    let (sizes, tiles) = list(store, report).await?;
     if sizes.is_empty() && tiles.is_empty() {
         if !options.keys.is_empty() || !options.known.is_empty() {
             let detail = "keys or a checkpoint are known, and the store has no merkle log";
@@ -104,8 +104,11 @@ pub(super) async fn check<S: Store>(
     Ok(())
 }
 
-/// Sizes of all checkpoints and names of all tiles; anything else is a finding.
-async fn list<S: Store>(store: &S, report: &mut Report) -> Result<(BTreeSet<u64>, Vec<TileId>), Error> {
+/// Sizes of all checkpoints and names of all tiles.
+pub(super) type Listed = (BTreeSet<u64>, Vec<TileId>);
+
+/// Lists the Merkle log; what is neither checkpoint nor tile is a finding.
+pub(super) async fn list<S: Store>(store: &S, report: &mut Report) -> Result<Listed, Error> {
     let (mut sizes, mut tiles) = (BTreeSet::new(), Vec::new());
     let mut after: Option<String> = None;
     loop {

@@ -75,6 +75,8 @@ pub async fn verify<S: Store>(
     mut progress: impl FnMut(Progress),
 ) -> Result<Report, Error> {
     let mut report = Report::empty();
+    // Before the segments: a log that grows meanwhile has the segment of each leaf before it has the leaf.
+    let listed = merkle_log::list(store, &mut report).await?;
     let plan = plan::plan(store, options, &mut report).await?;
     let mut done = Progress {
         segments_total: plan.iter().map(|partition| partition.segments.len() as u64).sum(),
@@ -134,7 +136,7 @@ pub async fn verify<S: Store>(
             ));
         }
     }
-    merkle_log::check(store, options, leaves, &mut report).await?;
+    merkle_log::check(store, options, listed, leaves, &mut report).await?;
     report.findings.sort_by(|left, right| {
         (&left.topic, left.partition, left.first_offset, left.kind).cmp(&(
             &right.topic,

@@ -1,15 +1,19 @@
 //! Whatever is done to a log with signed checkpoints, and whatever is recomputed to hide it, the verifier finds it and names it.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{
     ORIGIN, TOPIC, copy, fill, keys_under, sealed, sequence, sequencing, signing_key, verified,
 };
 use proptest::prelude::*;
+use wardstream_worm_log::store::{Children, Page, VersionAnomaly};
 use wardstream_worm_log::{
-    Checkpoint, Edge, LocalStore, Report, SegmentReader, Sequencer, SignedCheckpoint, SigningKey, Verdict,
-    VerifyOptions, VerifyingKeys, merkle, segment_at, tree, verify,
+    Checkpoint, Created, Edge, Error, LocalStore, NewObject, Report, SegmentReader, Sequencer,
+    SignedCheckpoint, SigningKey, Store, Verdict, VerifyOptions, VerifyingKeys, merkle, segment_at, tree,
+    verify,
 };
 
 /// Two partitions with five segments of twenty offsets, a checkpoint for every two segments.
@@ -467,4 +471,62 @@ fn any_single_mutation_of_the_merkle_log_is_found() {
             Ok(())
         })
         .unwrap();
+}
+
+/// A store to which the last segment of each partition comes, with its leaf, once segments are read.
+struct Growing {
+    whole: LocalStore,
+    grown: AtomicBool,
+}
+
+impl Growing {
+    fn is_there(&self, key: &str) -> bool {
+        let later = [0, 1]
+            .into_iter()
+            .any(|partition| [segment(partition, 80), manifest(partition, 80)].contains(&key.to_owned()))
+            || tree::TileId::parse(key).and_then(|tile| tile.tree_size()).is_some_and(|size| size > 8)
+            || key == Checkpoint::key(10);
+        self.grown.load(Ordering::Acquire) || !later
+    }
+}
+
+impl Store for Growing {
+    async fn create(&self, object: NewObject) -> Result<Created, Error> {
+        self.whole.create(object).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, Error> {
+        let mut page = self.whole.list(prefix, after).await?;
+        page.objects.retain(|object| self.is_there(&object.key));
+        Ok(page)
+    }
+
+    async fn children(&self, prefix: &str) -> Result<Children, Error> {
+        self.whole.children(prefix).await
+    }
+
+    async fn open(&self, key: &str) -> Result<Box<dyn Read + Send>, Error> {
+        if key.ends_with(".avro") {
+            self.grown.store(true, Ordering::Release);
+        }
+        self.whole.open(key).await
+    }
+
+    async fn anomalies(&self, prefix: &str) -> Result<Vec<VersionAnomaly>, Error> {
+        self.whole.anomalies(prefix).await
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        self.whole.check().await
+    }
+}
+
+#[tokio::test]
+async fn what_is_added_while_a_log_is_verified_is_not_missing() {
+    let original = Original::new().await;
+    let growing = Growing { whole: original.store.clone(), grown: AtomicBool::new(false) };
+    let report = verify(&growing, &original.options(), |_| {}).await.unwrap();
+    assert!(growing.grown.into_inner(), "it grew");
+    assert_eq!(report.verdict, Verdict::Whole, "{report}");
+    assert_eq!(report.merkle_log.unwrap().size, 8);
 }
