@@ -180,6 +180,22 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl Finding {
+    /// A finding that is of no partition: of an object, or of the log as a whole.
+    pub(crate) fn of_object(kind: FindingKind, key: Option<String>, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            verdict: kind.verdict(),
+            topic: None,
+            partition: None,
+            first_offset: None,
+            next_offset: None,
+            key,
+            detail: detail.into(),
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.verdict, self.kind.name())?;

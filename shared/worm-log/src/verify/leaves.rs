@@ -44,17 +44,8 @@ impl Leaves {
         let manifest = match Manifest::from_bytes(entry) {
             Ok(manifest) if is_topic_name(&manifest.topic) => manifest,
             _ => {
-                let kind = FindingKind::LeafMalformed;
-                report.add(Finding {
-                    kind,
-                    verdict: kind.verdict(),
-                    topic: None,
-                    partition: None,
-                    first_offset: None,
-                    next_offset: None,
-                    key: None,
-                    detail: format!("leaf {leaf} of the merkle log is no manifest"),
-                });
+                let detail = format!("leaf {leaf} of the merkle log is no manifest");
+                report.add(Finding::of_object(FindingKind::LeafMalformed, None, detail));
                 return;
             }
         };

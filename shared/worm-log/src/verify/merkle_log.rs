@@ -20,16 +20,7 @@ const HASH_BYTES: usize = 32;
 
 /// A finding about an object of the Merkle log.
 fn finding(kind: FindingKind, key: impl Into<String>, detail: impl Into<String>) -> Finding {
-    Finding {
-        kind,
-        verdict: kind.verdict(),
-        topic: None,
-        partition: None,
-        first_offset: None,
-        next_offset: None,
-        key: Some(key.into()),
-        detail: detail.into(),
-    }
+    Finding::of_object(kind, Some(key.into()), detail)
 }
 
 /// What a checkpoint says, as far as others are held against it.

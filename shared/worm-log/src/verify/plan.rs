@@ -91,17 +91,8 @@ async fn list_partition<S: Store>(
 
 pub(super) fn unknown(keys: impl IntoIterator<Item = String>, report: &mut Report) {
     for key in keys {
-        let kind = FindingKind::UnknownObject;
-        report.add(Finding {
-            kind,
-            verdict: kind.verdict(),
-            topic: None,
-            partition: None,
-            first_offset: None,
-            next_offset: None,
-            key: Some(key),
-            detail: "the log writes no object of this name".to_owned(),
-        });
+        let detail = "the log writes no object of this name";
+        report.add(Finding::of_object(FindingKind::UnknownObject, Some(key), detail));
     }
 }
 
