@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use wardstream_load_tests::drill::VARIABLES;
 
 /// Runs drills with 100 messages in the line at a time, and holds exit status and last line against each other.
-fn drill(names: &str, arguments: &[&str], figures: &[&str]) {
+fn drill(names: &str, arguments: &[&str], figures: &[&str]) -> String {
     if let Some(variable) = VARIABLES.iter().find(|variable| std::env::var_os(variable).is_none()) {
         println!("skipped: {variable} is not set, so no drill runs");
-        return;
+        return String::new();
     }
     let output = Command::new(env!("CARGO_BIN_EXE_wardstream-drill"))
         .args([names, "--seed", "7", "--backlog", "100"])
@@ -25,15 +25,17 @@ fn drill(names: &str, arguments: &[&str], figures: &[&str]) {
     for figure in [", duplicates 0, out of order 0, "].iter().chain(figures) {
         assert!(last.contains(figure), "{figure:?} in {last}");
     }
+    last.to_owned()
 }
 
 #[test]
 fn instances_are_killed_frozen_and_cut_off() {
-    drill(
+    let last = drill(
         "kill,zombie,indeterminate",
         &["--kills", "2", "--messages", "400"],
         &[", kills 2,", ", freezes 2,", ", cuts 2,"],
     );
+    assert!(!last.contains(", rebalances 0, "), "a frozen member leaves its group: {last}");
 }
 
 #[test]

@@ -127,6 +127,11 @@ impl Line {
         self.until(&what, |line| line.fleet.is_ready(at))
     }
 
+    /// How often a consumer group was shared out anew.
+    pub(crate) fn rebalances(&self) -> Result<usize, Error> {
+        self.parts.kafka.rebalances().map_err(|error| Error::part("Apache Kafka", error))
+    }
+
     /// Starts a broker that was stopped, or that ended.
     pub(crate) fn resume(&mut self, broker: usize) -> Result<(), Error> {
         let node = &mut self.parts.kafka.nodes_mut()[broker];

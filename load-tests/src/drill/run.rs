@@ -88,19 +88,25 @@ pub struct Outcome {
     /// The judgement.
     pub verdict: Verdict,
     figures: Figures,
+    /// How often a consumer group was shared out anew after all instances had come up.
+    rebalances: usize,
 }
 
 impl fmt::Display for Outcome {
     /// The last line of a drill.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { names, seed, verdict, figures } = self;
+        let Self { names, seed, verdict, figures, rebalances } = self;
         let names: Vec<String> = names.iter().map(Name::to_string).collect();
         let result = if verdict.holds() { "ok" } else { "VIOLATED" };
         write!(f, "drill {} seed {seed}: {result}, {verdict}", names.join(","))?;
         for (figure, value) in figures {
             write!(f, ", {figure} {value}")?;
         }
-        write!(f, ", notifications {}, mails twice {}", verdict.notifications, verdict.mails_twice)?;
+        write!(
+            f,
+            ", rebalances {rebalances}, notifications {}, mails twice {}",
+            verdict.notifications, verdict.mails_twice
+        )?;
         if self.names == [Name::Roll] {
             let longest = verdict.pauses_ms.iter().max_by_key(|(_, pause)| **pause);
             let (topic, pause) = longest.map_or(("?", 0), |(topic, pause)| (topic.as_str(), *pause));
@@ -124,6 +130,7 @@ pub fn run(options: &Options, run: &Run) -> Result<Outcome, Error> {
         seed: options.seed,
         verdict: Verdict::default(),
         figures: Vec::new(),
+        rebalances: 0,
     };
     let (brokers, shared): (Vec<Name>, Vec<Name>) =
         options.names.iter().partition(|name| **name == Name::Broker);
@@ -165,6 +172,7 @@ fn on_line(
     }
     let first = through.as_deref().filter(|_| names.contains(&Name::Indeterminate));
     line.staff(options.instances, membership, first)?;
+    let before = line.rebalances()?;
     for name in names {
         let done = match name {
             Name::Kill => kill::drill(&mut line, options, rng),
@@ -182,6 +190,7 @@ fn on_line(
             break;
         }
     }
+    outcome.rebalances += line.rebalances()? - before;
     outcome.verdict.add(line.judge()?);
     Ok(())
 }

@@ -33,6 +33,14 @@ impl Cluster {
         &mut self.nodes
     }
 
+    /// How often a classic consumer group was shared out anew, from the first start on.
+    ///
+    /// # Errors
+    /// When a node's log cannot be read.
+    pub fn rebalances(&self) -> Result<usize, Error> {
+        self.nodes.iter().map(Node::rebalances).sum()
+    }
+
     /// Starts every node that does not run, and waits until all of them answer.
     ///
     /// # Errors

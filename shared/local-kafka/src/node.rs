@@ -27,6 +27,8 @@ const START: Duration = Duration::from_secs(90);
 const STOP: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 const SERVER_LOG: &str = "server.log";
+/// What a group coordinator writes when all members of a group have joined a new generation.
+const REBALANCED: &str = "Stabilized group ";
 
 impl Node {
     pub(crate) fn new(
@@ -80,6 +82,15 @@ impl Node {
         }
         self.process = None;
         true
+    }
+
+    /// How often a classic consumer group that this node coordinates was shared out anew, from the first start on.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn rebalances(&self) -> Result<usize, Error> {
+        let log = fs::read(self.home.join(SERVER_LOG)).map_err(io_error("log file"))?;
+        Ok(String::from_utf8_lossy(&log).matches(REBALANCED).count())
     }
 
     /// Kills it as a power cut would (SIGKILL); its log stays.
@@ -203,4 +214,6 @@ const LOGGING: &str = "status = error\n\
     appender.console.layout.type = PatternLayout\n\
     appender.console.layout.pattern = %d{ISO8601} %p %c{1} %m%n\n\
     rootLogger.level = warn\n\
-    rootLogger.appenderRef.console.ref = console\n";
+    rootLogger.appenderRef.console.ref = console\n\
+    logger.groups.name = org.apache.kafka.coordinator.group.GroupMetadataManager\n\
+    logger.groups.level = info\n";
