@@ -1,4 +1,4 @@
-//! The log in a bucket with S3 Object Lock. The only module that imports the AWS SDK.
+//! The log in a bucket with S3 Object Lock. The only module beside those for tests that imports the AWS SDK.
 
 use std::io::Read;
 use std::time::Duration;

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
-use wardstream_worm_log::testing::SeaweedFs;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+use wardstream_worm_log::testing::{Intruder, SeaweedFs};
 use wardstream_worm_log::{
     Auditor, AuditorConfig, BucketProblem, Checkpoint, Error, Event, FindingKind, Limits, S3Config, S3Store,
     SigningKey, Store, Verdict, VerifyOptions, VerifyingKeys, Written, prove, resume, verify, write,
@@ -15,23 +12,11 @@ use wardstream_worm_log::{
 
 use crate::support::{TOPIC, fill, kinds, record, sealed, sequence, signing_key, verified};
 
-fn raw_client(config: &S3Config) -> Client {
-    let key = config.access_key.clone().unwrap();
-    let sdk = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("us-east-1"))
-        .endpoint_url(config.endpoint.clone().unwrap())
-        .force_path_style(true)
-        .credentials_provider(Credentials::new(key.id, key.secret, None, None, "test"))
-        .build();
-    Client::from_conf(sdk)
-}
+/// The first object of the log.
+const FIRST: &str = "seg/hl7.raw/0/00000000000000000000.avro";
 
-/// The HTTP status of a refusal; panics if there was none.
-fn refused<T: std::fmt::Debug, E: std::fmt::Debug>(
-    result: Result<T, SdkError<E, aws_sdk_s3::config::http::HttpResponse>>,
-) -> u16 {
-    result.expect_err("not refused").raw_response().expect("an answer").status().as_u16()
+fn intruder(config: &S3Config) -> Intruder {
+    Intruder::new(config).unwrap()
 }
 
 /// One server for everything: starting it takes seconds, and each step leaves what the next one needs.
@@ -63,11 +48,8 @@ async fn object_lock_keeps_the_log() {
         no_one_hides_an_object(&config).await;
         locks_hold(&config).await;
     }
-    assert_eq!(
-        refused(raw_client(&server.audit_config()).delete_bucket_policy().bucket("audit").send().await),
-        403
-    );
-    raw_client(&server.admin_config("audit")).delete_bucket_policy().bucket("audit").send().await.unwrap();
+    assert_eq!(intruder(&server.audit_config()).drop_policy().await.unwrap().refused, Some(403));
+    assert_eq!(intruder(&server.admin_config("audit")).drop_policy().await.unwrap().refused, None);
     for config in [server.audit_config(), server.admin_config("audit")] {
         locks_hold(&config).await;
     }
@@ -86,7 +68,7 @@ async fn buckets_that_will_not_do(server: &SeaweedFs) {
     );
 
     let plain = server.admin_config("plain");
-    raw_client(&plain).create_bucket().bucket("plain").send().await.unwrap();
+    intruder(&plain).client().create_bucket().bucket("plain").send().await.unwrap();
     let plain = S3Store::connect(plain).await.unwrap();
     let error = plain.check().await.unwrap_err();
     let Error::Bucket { bucket, problems } = &error else { panic!("{error}") };
@@ -163,60 +145,35 @@ async fn an_auditor_carries_on(store: &S3Store) {
 
 /// The bucket's policy keeps everyone from hiding an object, until an administrator takes the policy away.
 async fn no_one_hides_an_object(config: &S3Config) {
-    let key = "seg/hl7.raw/0/00000000000000000000.avro";
-    let delete = raw_client(config).delete_object().bucket(&config.bucket).key(key);
-    assert_eq!(refused(delete.send().await), 403);
+    assert_eq!(intruder(config).delete(FIRST).await.unwrap().refused, Some(403));
 }
 
 /// What no one may do, the administrator included.
 async fn locks_hold(config: &S3Config) {
-    let client = raw_client(config);
-    let bucket = config.bucket.as_str();
-    let key = "seg/hl7.raw/0/00000000000000000000.avro";
-    let head = client.head_object().bucket(bucket).key(key).send().await.unwrap();
-    let version = head.version_id().unwrap().to_owned();
-
-    let overwrite =
-        client.put_object().bucket(bucket).key(key).if_none_match("*").body(ByteStream::from_static(b"x"));
-    assert_eq!(refused(overwrite.send().await), 412);
-    let delete = || client.delete_object().bucket(bucket).key(key).version_id(&version);
-    assert_eq!(refused(delete().send().await), 403);
-    assert_eq!(refused(delete().bypass_governance_retention(true).send().await), 403);
-    for (mode, seconds) in
-        [(ObjectLockRetentionMode::Compliance, 60), (ObjectLockRetentionMode::Governance, 1_000_000)]
-    {
-        let until = jiff::Timestamp::now().as_second() + seconds;
-        let retention =
-            ObjectLockRetention::builder().mode(mode).retain_until_date(DateTime::from_secs(until)).build();
-        let change =
-            client.put_object_retention().bucket(bucket).key(key).version_id(&version).retention(retention);
-        assert!((400..500).contains(&refused(change.bypass_governance_retention(true).send().await)));
+    for attempt in intruder(config).against_lock(FIRST).await.unwrap() {
+        let right = match attempt.what {
+            "overwrite" => attempt.refused == Some(412),
+            "delete the version" => attempt.refused == Some(403),
+            _ => attempt.refused.is_some(),
+        };
+        assert!(right, "{attempt:?}");
     }
-    let after = client.head_object().bucket(bucket).key(key).send().await.unwrap();
-    assert_eq!(after.version_id(), Some(version.as_str()));
-    assert_eq!(after.object_lock_retain_until_date(), head.object_lock_retain_until_date());
 }
 
 async fn hidden_and_replaced_objects_are_found(store: &S3Store, config: &S3Config) {
-    let client = raw_client(config);
-    let bucket = config.bucket.as_str();
+    let intruder = intruder(config);
     assert!(verified(store).await.findings.is_empty());
     let key = "seg/hl7.raw/0/00000000000000000040.avro";
-    client.delete_object().bucket(bucket).key(key).send().await.unwrap();
+    assert_eq!(intruder.delete(key).await.unwrap().refused, None);
     let report = verified(store).await;
     assert_eq!(report.verdict, Verdict::Tampered, "{report}");
     assert_eq!(kinds(&report), ["delete-marker", "segment-missing"], "{report}");
     assert_eq!(report.findings[0].first_offset, Some(40));
 
-    // The marker hides the object, so a create-only write of the key succeeds: a second version, and a finding.
+    // The marker hides the object, so a write of the key succeeds: a second version, and a finding.
     let forged = sealed(0, 40, 40..50, 80, None);
-    let put = client
-        .put_object()
-        .bucket(bucket)
-        .key(key)
-        .if_none_match("*")
-        .body(ByteStream::from(forged.segment.clone()));
-    put.send().await.unwrap();
+    let put = intruder.client().put_object().bucket(&config.bucket).key(key).if_none_match("*");
+    put.body(ByteStream::from(forged.segment)).send().await.unwrap();
     let report = verified(store).await;
     let found: Vec<FindingKind> = report.findings.iter().map(|finding| finding.kind).collect();
     for kind in [FindingKind::DeleteMarker, FindingKind::ExtraVersion, FindingKind::SegmentAltered] {
@@ -230,8 +187,7 @@ async fn hidden_and_replaced_checkpoints_are_found(
     key: &SigningKey,
     keys: &VerifyingKeys,
 ) {
-    let client = raw_client(config);
-    let bucket = config.bucket.as_str();
+    let intruder = intruder(config);
     let object = Checkpoint::key(4);
     let found = async |kind: FindingKind| {
         let options = VerifyOptions { keys: keys.clone(), ..VerifyOptions::default() };
@@ -242,15 +198,13 @@ async fn hidden_and_replaced_checkpoints_are_found(
     for kind in [FindingKind::DeleteMarker, FindingKind::CheckpointMissing] {
         assert!(!found(kind).await, "{kind:?}");
     }
-    client.delete_object().bucket(bucket).key(&object).send().await.unwrap();
+    assert_eq!(intruder.delete(&object).await.unwrap().refused, None);
     for kind in [FindingKind::DeleteMarker, FindingKind::CheckpointMissing] {
         assert!(found(kind).await, "{kind:?}");
     }
     // In its place another one, with the true key, for a tree that never was.
     let forged = Checkpoint { root: [7; 32], ..text }.sign(key, keys).unwrap().to_bytes();
-    let put =
-        client.put_object().bucket(bucket).key(&object).if_none_match("*").body(ByteStream::from(forged));
-    put.send().await.unwrap();
+    assert_eq!(intruder.put(&object, Bytes::from(forged)).await.unwrap().refused, None);
     for kind in [FindingKind::DeleteMarker, FindingKind::ExtraVersion, FindingKind::CheckpointContradicted] {
         assert!(found(kind).await, "{kind:?}");
     }

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use crate::support::{ORIGIN, TOPIC, fill, keys_under, sealed, sequence, sequencing, signing_key};
+use crate::support::{ORIGIN, TOPIC, fill, sealed, sequence, sequencing, signing_key};
 use wardstream_worm_log::store::{Children, Page, VersionAnomaly};
+use wardstream_worm_log::testing::keys_under;
 use wardstream_worm_log::{
     Appended, Checkpoint, Created, Error, LocalStore, Manifest, NewObject, Sequencer, SequencerConfig,
     SignedCheckpoint, SigningKey, Store, VerifyingKeys, prove, segment_at,
@@ -51,7 +52,7 @@ async fn checkpoints_follow_one_another() {
         before = Some(note);
     }
     assert_eq!(
-        keys_under(folder.path(), "log/tile"),
+        keys_under(folder.path(), "log/tile/").unwrap(),
         ["0", "entries"]
             .iter()
             .flat_map(|kind| [10, 2, 4, 6, 8].map(|width| format!("log/tile/{kind}/000.p/{width}")))

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use wardstream_worm_log::testing::{self, keys_under};
 use wardstream_worm_log::{
     Appended, Context, Hash, Limits, LocalStore, Record, Report, Sealed, SegmentBuilder, Sequencer,
     SequencerConfig, SigningKey, Store, VerifyOptions, VerifyingKeys, Written, segment_at, verify, write,
@@ -108,46 +109,13 @@ pub(crate) fn kinds(report: &Report) -> Vec<&'static str> {
 
 /// All segments and manifests of a log, in key order.
 pub(crate) fn keys(root: &Path) -> Vec<String> {
-    keys_under(root, "seg")
+    keys_under(root, "seg/").unwrap()
 }
 
 /// A copy of a log in a folder of its own, its files writable.
 pub(crate) fn copy(from: &Path) -> (tempfile::TempDir, LocalStore) {
     let to = tempfile::tempdir().unwrap();
-    copy_folder(from, to.path());
+    testing::copy(from, to.path()).unwrap();
     let store = LocalStore::open_read_only(to.path()).unwrap();
     (to, store)
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::write(&target, std::fs::read(entry.path()).unwrap()).unwrap();
-        }
-    }
-}
-
-/// All objects of a log under a folder, in key order.
-pub(crate) fn keys_under(root: &Path, folder: &str) -> Vec<String> {
-    fn walk(root: &Path, folder: &Path, keys: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(root, &path, keys);
-            } else {
-                keys.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
-            }
-        }
-    }
-    let mut keys = Vec::new();
-    if root.join(folder).is_dir() {
-        walk(root, &root.join(folder), &mut keys);
-    }
-    keys.sort();
-    keys
 }
