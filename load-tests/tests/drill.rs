@@ -54,6 +54,25 @@ fn brokers_are_stopped_and_killed() {
 }
 
 #[test]
+fn a_log_is_tampered_with() {
+    if std::env::var_os(VARIABLES[1]).is_none() {
+        println!("skipped: {} is not set, so no drill runs", VARIABLES[1]);
+        return;
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_wardstream-drill"))
+        .args(["tamper", "--seed", "7", "--kills", "1", "--messages", "600"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program can be started");
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{said}{errors}");
+    let last = said.lines().last().unwrap_or_default();
+    let figures = ", tampered with 22, found and named 22, changes tried 69, refused 69, ";
+    assert!(last.starts_with("drill tamper seed 7: ok, ") && last.contains(figures), "{last}");
+    assert!(said.contains("drop two consecutive checkpoints"), "{said}");
+}
+
+#[test]
 fn a_wrong_command_line_is_told_apart() {
     for arguments in [
         &["nonsense"][..],

@@ -25,7 +25,7 @@ const FAILED: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// Which drills, separated by commas; they share a line, but `broker` has its own.
+    /// Which drills, separated by commas; they share a line, but `broker` has its own, and `tamper` needs none.
     #[arg(value_delimiter = ',', required = true)]
     names: Vec<Name>,
     /// Decides everything that is random.
@@ -131,6 +131,9 @@ fn run(args: Args) -> Result<bool, service::Failure> {
 fn report(outcome: &Outcome) -> Result<bool, service::Failure> {
     for violation in &outcome.verdict.violations {
         say(&format!("violation: {violation}"));
+    }
+    for line in &outcome.table {
+        writeln!(std::io::stdout(), "{line}")?;
     }
     writeln!(std::io::stdout(), "{outcome}")?;
     Ok(outcome.verdict.holds())

@@ -13,7 +13,7 @@
 //! | `line` | all of it together, and the way to rest |
 //! | `proxy` | cuts a producer off around a commit |
 //! | `run` | which drills share a line, and what is told in the end |
-//! | `kill` and the others | one module a drill |
+//! | `kill` and the others | one module a drill; `tamper` is about the WORM log and needs no line |
 
 mod broker;
 mod error;
@@ -34,6 +34,7 @@ mod registry;
 mod roll;
 mod run;
 mod service;
+mod tamper;
 pub mod verdict;
 mod zombie;
 

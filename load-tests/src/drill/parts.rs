@@ -168,7 +168,7 @@ fn broker(libs: &Path, setup: &Setup, folder: &Path) -> Result<Cluster, Error> {
 }
 
 /// A program in `folder` that becomes `program`, and ends with this process.
-fn launched(program: &Path, folder: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn launched(program: &Path, folder: &Path) -> Result<PathBuf, Error> {
     let quoted = |text: String| format!("'{}'", text.replace('\'', r"'\''"));
     let mut words: Vec<String> =
         process::launcher()?.into_iter().map(|word| quoted(word.to_string_lossy().into_owned())).collect();

@@ -14,7 +14,7 @@ use crate::drill::line::{Line, Membership};
 use crate::drill::parts::Setup;
 use crate::drill::proxy::Proxy;
 use crate::drill::verdict::Verdict;
-use crate::drill::{Error, broker, faults, indeterminate, kill, poison, roll, zombie};
+use crate::drill::{Error, broker, faults, indeterminate, kill, poison, roll, tamper, zombie};
 
 /// The drills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,6 +33,8 @@ pub enum Name {
     Zombie,
     /// A producer is cut off around a commit.
     Indeterminate,
+    /// Copies of a WORM log are tampered with, and the log itself, in a bucket of its own.
+    Tamper,
 }
 
 impl fmt::Display for Name {
@@ -44,7 +46,7 @@ impl fmt::Display for Name {
 /// What to do.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which drills, one after the other. They share a line, but `broker` has its own.
+    /// Which drills, one after the other. They share a line, but `broker` has its own, and `tamper` needs none.
     pub names: Vec<Name>,
     /// Decides everything that is random.
     pub seed: u64,
@@ -87,6 +89,8 @@ pub struct Outcome {
     seed: u64,
     /// The judgement.
     pub verdict: Verdict,
+    /// What a drill has to say before its last line.
+    pub table: Vec<String>,
     figures: Figures,
     /// How often a consumer group was shared out anew after all instances had come up.
     rebalances: usize,
@@ -95,12 +99,19 @@ pub struct Outcome {
 impl fmt::Display for Outcome {
     /// The last line of a drill.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { names, seed, verdict, figures, rebalances } = self;
+        let Self { names, seed, verdict, figures, rebalances, table: _ } = self;
+        let on_line = names.iter().any(|name| *name != Name::Tamper);
         let names: Vec<String> = names.iter().map(Name::to_string).collect();
         let result = if verdict.holds() { "ok" } else { "VIOLATED" };
-        write!(f, "drill {} seed {seed}: {result}, {verdict}", names.join(","))?;
+        write!(f, "drill {} seed {seed}: {result}", names.join(","))?;
+        if on_line {
+            write!(f, ", {verdict}")?;
+        }
         for (figure, value) in figures {
             write!(f, ", {figure} {value}")?;
+        }
+        if !on_line {
+            return Ok(());
         }
         write!(
             f,
@@ -129,11 +140,19 @@ pub fn run(options: &Options, run: &Run) -> Result<Outcome, Error> {
         names: options.names.clone(),
         seed: options.seed,
         verdict: Verdict::default(),
+        table: Vec::new(),
         figures: Vec::new(),
         rebalances: 0,
     };
-    let (brokers, shared): (Vec<Name>, Vec<Name>) =
-        options.names.iter().partition(|name| **name == Name::Broker);
+    let (tampers, lines): (Vec<Name>, Vec<Name>) =
+        options.names.iter().partition(|name| **name == Name::Tamper);
+    for _ in tampers {
+        let tampered = tamper::drill(options, &mut rng, run)?;
+        outcome.table.extend(tampered.table);
+        outcome.figures.extend(tampered.figures);
+        outcome.verdict.violations.extend(tampered.violations);
+    }
+    let (brokers, shared): (Vec<Name>, Vec<Name>) = lines.into_iter().partition(|name| *name == Name::Broker);
     if !shared.is_empty() {
         let proxy = Proxy::new(&run.runtime)?;
         let setup = Setup { advertised: Some(proxy.port()), ..Setup::default() };
@@ -178,6 +197,7 @@ fn on_line(
             Name::Kill => kill::drill(&mut line, options, rng),
             Name::Roll => roll::drill(&mut line, options, rng),
             Name::Broker => broker::drill(&mut line, options, rng),
+            Name::Tamper => Ok(Figures::new()),
             Name::Faults => faults::drill(&mut line, options, rng),
             Name::Poison => poison::drill(&mut line, options, rng),
             Name::Zombie => zombie::drill(&mut line, options, rng),
