@@ -378,6 +378,11 @@ const OWN: &[Page] = &[
         "witness refuses a checkpoint",
         "the log is not the one that was cosigned before: verify it with that checkpoint, and keep both as evidence",
     ),
+    page(
+        "WORM-623",
+        "segment is not the one in the log",
+        "run `wardstream audit verify` to see what else was altered, and keep the store as evidence; nothing of the segment was given",
+    ),
 ];
 
 /// All codes, in order.

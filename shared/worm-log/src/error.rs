@@ -201,6 +201,20 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// `WORM-623`: the store has a segment no more, or something else in its place.
+    #[error("offsets {first_offset} to {} of {topic}/{partition} are not given: {reason}", next_offset - 1)]
+    Altered {
+        /// Kafka topic.
+        topic: String,
+        /// Kafka partition.
+        partition: i32,
+        /// First offset of the segment.
+        first_offset: i64,
+        /// One past its last offset.
+        next_offset: i64,
+        /// What does not fit.
+        reason: &'static str,
+    },
 }
 
 impl Error {
@@ -228,6 +242,7 @@ impl Error {
             Self::Proof { .. } => "WORM-620",
             Self::Unproven { .. } => "WORM-621",
             Self::Refused { .. } => "WORM-622",
+            Self::Altered { .. } => "WORM-623",
         }
     }
 
@@ -255,6 +270,7 @@ impl Error {
             Self::Proof { .. } => "proof does not hold",
             Self::Unproven { .. } => "offset cannot be proved",
             Self::Refused { .. } => "witness refuses a checkpoint",
+            Self::Altered { .. } => "segment is not the one in the log",
         }
     }
 
@@ -312,6 +328,9 @@ impl Error {
             }
             Self::Refused { .. } => {
                 "the log is not the one that was cosigned before: verify it with that checkpoint, and keep both as evidence"
+            }
+            Self::Altered { .. } => {
+                "run `audit verify` to see what else was altered, and keep the store as evidence; nothing of the segment was given"
             }
             Self::Key { .. } => {
                 "name a signing key made by `audit key`, and list its verifying key with the times in which it counts"

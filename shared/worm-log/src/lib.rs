@@ -20,6 +20,7 @@
 //! | [`mod@verify`], [`report`] | the verifier | no |
 //! | [`proof`] | the proof that one record is in the log | yes |
 //! | [`prove`], [`witness`] | making proofs from a store, cosigning its checkpoints | no |
+//! | [`replay`] | reading records that the log vouches for | no |
 
 pub mod auditor;
 pub mod checkpoint;
@@ -33,6 +34,7 @@ pub mod merkle;
 pub mod proof;
 pub mod prove;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod s3;
 pub mod segment;
@@ -56,6 +58,7 @@ pub use manifest::{Gap, GapKind, Manifest, SegmentHeader};
 pub use merkle::Hash;
 pub use proof::{Proof, Proven};
 pub use record::{Record, RecordRef};
+pub use replay::{Attested, Ledger, Planned};
 pub use report::{Finding, FindingKind, MerkleLogSummary, PartitionSummary, Report, Verdict};
 pub use s3::{AccessKey, LockMode, S3Config, S3Store};
 pub use segment::{Context, Examination, Limits, Records, Sealed, SegmentBuilder, SegmentReader, examine};

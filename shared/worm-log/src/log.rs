@@ -230,7 +230,7 @@ async fn probe<S: Store>(store: &S, topic: &str, partition: i32, from: i64, at: 
 ///
 /// A page may hold nothing but objects that the log would not write; were that taken for the end, whoever can write to the
 /// bucket could hide the rest of the log from its readers.
-async fn segments_from<S: Store>(
+pub(crate) async fn segments_from<S: Store>(
     store: &S,
     topic: &str,
     partition: i32,

@@ -99,7 +99,7 @@ pub async fn leaves<S: Store>(store: &S, from: u64, size: u64) -> Result<Vec<Man
 }
 
 /// Entry bundles of a tree of this size, in order.
-fn bundles<S: Store>(
+pub(crate) fn bundles<S: Store>(
     store: &S,
     indexes: impl Iterator<Item = u64>,
     size: u64,
