@@ -10,6 +10,7 @@
 //! | a request with priority stat | emergent, p = 0.7 |
 //! | a request with priority asap or urgent | urgent, p = 0.7 |
 //! | the text | the heads' probabilities |
+//! | a red flag that the text affirms (`data/red-flags.toml`) | at least urgent, and a person looks; p stays as it was |
 //! | an encounter of class `EMER` without text or results | routine, with p(urgent) = 0.35 |
 //!
 //! The probabilities of being emergent, and of being at least urgent, are each the highest of all evidence: evidence
@@ -25,6 +26,7 @@ use crate::heads::Task;
 use crate::label::{DocumentType, Specialty, Urgency};
 use crate::observation::Abnormality;
 use crate::text::context::Context;
+use crate::text::red_flag::RedFlag;
 use crate::{Error, Models};
 
 /// A label with its calibrated probability.
@@ -68,6 +70,8 @@ pub struct Classification {
 
 /// Most reasons of one kind that are listed.
 const MAX_REASONS: usize = 8;
+/// Most red flags that are listed.
+const MAX_FLAGS: usize = 4;
 
 /// p(emergent) and p(at least urgent).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,6 +117,10 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
     if doubtful {
         reasons.push("abstained: a result without a unit may be critical".to_owned());
     }
+    let flagged = !reading.red_flags.is_empty() && urgency.label != Urgency::Emergent;
+    if flagged {
+        reasons.push(format!("abstained: {} with a red flag, a person looks", urgency.label));
+    }
     if !urgency_sure {
         reasons
             .push(format!("abstained: urgency {} at {:.2} is below its threshold", urgency.label, urgency.p));
@@ -128,7 +136,7 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
         urgency,
         specialty,
         doc_type,
-        abstained: strange || doubtful || !(urgency_sure && specialty_sure),
+        abstained: strange || doubtful || flagged || !(urgency_sure && specialty_sure),
         reasons,
         model_id: card.model_id.clone(),
         model_version: card.model_version.clone(),
@@ -241,6 +249,13 @@ fn urgency(
             reasons.push(format!("priority: {priority}"));
         }
     }
+    reasons.extend(
+        reading
+            .red_flags
+            .iter()
+            .take(MAX_FLAGS)
+            .map(|flag| format!("red flag: {} ({}; {})", flag.terms.join(", "), flag.name, flag.source)),
+    );
     match text {
         Some(scores) => {
             let p = |label: usize| f64::from(scores.urgency.get(label).copied().unwrap_or(0.0));
@@ -286,10 +301,24 @@ fn urgency(
     } else {
         2
     };
-    let label = Urgency::ALL.get(index).copied().unwrap_or(Urgency::Emergent);
+    let judged = Urgency::ALL.get(index).copied().unwrap_or(Urgency::Emergent);
+    let label = raise_to_floor(judged, &reading.red_flags);
+    if label != judged {
+        // The probability is still that of the evidence: a rule cannot know one.
+        let p = Urgency::ALL.iter().zip(p).find(|(l, _)| **l == label).map_or(0.0, |(_, p)| p);
+        reasons.push(format!("floor: {judged} by the other evidence, {label} by the red flag"));
+        return (Scored { label, p: round(p) }, true);
+    }
     let probability = p.get(index).copied().unwrap_or(0.0);
     let sure = text.is_none() || probability >= f64::from(models.heads().threshold(Task::Urgency, index));
     (Scored { label, p: round(probability) }, sure)
+}
+
+/// The urgency, at least [`Urgency::Urgent`] where a red flag is affirmed; it is never lowered.
+#[must_use]
+pub fn raise_to_floor(urgency: Urgency, red_flags: &[RedFlag]) -> Urgency {
+    // The most urgent label is the least.
+    if red_flags.is_empty() { urgency } else { urgency.min(Urgency::Urgent) }
 }
 
 fn specialty(
@@ -390,4 +419,21 @@ fn because(reading: &Reading, group: &str) -> String {
 
 fn round(p: f64) -> f64 {
     (p.clamp(0.0, 1.0) * 10_000.0).round() / 10_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_raises_and_never_lowers() {
+        let flags = Reading::of("Crushing chest pain since noon.").red_flags;
+        let denied = Reading::of("No crushing chest pain.").red_flags;
+        assert_eq!(raise_to_floor(Urgency::Routine, &flags), Urgency::Urgent);
+        assert_eq!(raise_to_floor(Urgency::Urgent, &flags), Urgency::Urgent);
+        assert_eq!(raise_to_floor(Urgency::Emergent, &flags), Urgency::Emergent);
+        for urgency in Urgency::ALL {
+            assert_eq!(raise_to_floor(*urgency, &denied), *urgency);
+        }
+    }
 }

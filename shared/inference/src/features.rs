@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::lexicon::{Hit, Lexicon};
 use crate::text::context::{Context, Word, words};
 use crate::text::danger::{Sign, signs};
+use crate::text::red_flag::{RedFlag, RedFlags};
 use crate::text::section::Section;
 use crate::text::sentence::{Layout, layout};
 
@@ -26,6 +27,8 @@ pub struct Reading {
     pub hits: Vec<Hit>,
     /// Danger signs.
     pub signs: Vec<Sign>,
+    /// Red flags that are affirmed.
+    pub red_flags: Vec<RedFlag>,
 }
 
 impl Reading {
@@ -36,7 +39,8 @@ impl Reading {
         let words = words(text, &layout);
         let hits = Lexicon::default_lexicon().hits(&words);
         let signs = signs(text, &layout);
-        Self { layout, words, hits, signs }
+        let red_flags = RedFlags::committed().affirmed(&words, &layout);
+        Self { layout, words, hits, signs, red_flags }
     }
 
     /// Named features with their raw weight: words, pairs of words, headings, and the dense ones.

@@ -47,30 +47,35 @@ impl Lexicon {
         let malformed = |reason: String| Error::Table { table: "lexicon", reason };
         let tables: BTreeMap<String, BTreeMap<String, Vec<String>>> =
             toml::from_str(text).map_err(|error| malformed(error.to_string()))?;
+        let groups = tables.into_iter().flat_map(|(table, groups)| {
+            groups.into_iter().map(move |(group, phrases)| (format!("{table}/{group}"), phrases))
+        });
+        Self::of(groups).map_err(|group| malformed(format!("{group} has an empty phrase")))
+    }
+
+    /// Groups of phrases by name.
+    ///
+    /// # Errors
+    /// The group that has an empty phrase.
+    pub(crate) fn of(groups: impl IntoIterator<Item = (String, Vec<String>)>) -> Result<Self, String> {
         let mut lexicon = Self { groups: Vec::new(), by_first: HashMap::new() };
-        for (table, groups) in tables {
-            for (group, phrases) in groups {
-                let index = lexicon.groups.len();
-                lexicon.groups.push(format!("{table}/{group}"));
-                for phrase in phrases {
-                    let words: Vec<String> = phrase
-                        .to_lowercase()
-                        .split_whitespace()
-                        .map(
-                            |word| {
-                                if word == "#" { word.to_owned() } else { fold(word.trim_end_matches(':')) }
-                            },
-                        )
-                        .collect();
-                    let Some(first) = words.first().filter(|word| !word.is_empty()).cloned() else {
-                        return Err(malformed(format!("{table}.{group} has an empty phrase")));
-                    };
-                    let entries = lexicon.by_first.entry(first).or_default();
-                    if !entries.contains(&(words.clone(), index)) {
-                        entries.push((words, index));
-                    }
+        for (group, phrases) in groups {
+            let index = lexicon.groups.len();
+            for phrase in phrases {
+                let words: Vec<String> = phrase
+                    .to_lowercase()
+                    .split_whitespace()
+                    .map(|word| if word == "#" { word.to_owned() } else { fold(word.trim_end_matches(':')) })
+                    .collect();
+                let Some(first) = words.first().filter(|word| !word.is_empty()).cloned() else {
+                    return Err(group);
+                };
+                let entries = lexicon.by_first.entry(first).or_default();
+                if !entries.contains(&(words.clone(), index)) {
+                    entries.push((words, index));
                 }
             }
+            lexicon.groups.push(group);
         }
         Ok(lexicon)
     }

@@ -19,7 +19,7 @@ mod onnx;
 mod summarize;
 pub mod text;
 
-pub use classify::{Classification, Scored, ScoredSpecialty};
+pub use classify::{Classification, Scored, ScoredSpecialty, raise_to_floor};
 pub use document::{Code, Codes, Document, MAX_NARRATIVE, MAX_OBSERVATIONS};
 pub use encoder::{
     Encoder, EncoderOptions, LabelledSpan, MAX_TOKENS, Precision, TokenClassifier, TokenLogits, cosine,

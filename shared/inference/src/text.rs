@@ -2,5 +2,6 @@
 
 pub mod context;
 pub mod danger;
+pub mod red_flag;
 pub mod section;
 pub mod sentence;

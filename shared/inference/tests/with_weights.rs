@@ -153,6 +153,19 @@ fn a_denied_emergency_is_none() {
     let (Ok(affirmed), Ok(denied)) = (affirmed, denied) else { panic!("they classify") };
     assert_ne!(affirmed.urgency.label, Urgency::Routine);
     assert_eq!(denied.urgency.label, Urgency::Routine);
+    assert!(affirmed.abstained || affirmed.urgency.label == Urgency::Emergent, "{affirmed:?}");
+    let why = "red flag: crushing chest pain, chest pain, syncope, dyspnea (chest pain that may be cardiac; NICE CG95, 1.2.1)";
+    assert!(affirmed.reasons.iter().any(|reason| reason == why), "{:?}", affirmed.reasons);
+    assert!(!denied.reasons.iter().any(|reason| reason.starts_with("red flag")), "{:?}", denied.reasons);
+}
+
+#[test]
+fn a_red_flag_needs_no_text_that_can_be_judged() {
+    let Some(models) = models("short red flags") else { return };
+    let Ok(result) = models.classify(&Document::from_text("Thunderclap headache")) else {
+        panic!("it classifies")
+    };
+    assert_eq!((result.urgency.label, result.abstained), (Urgency::Urgent, true), "{result:?}");
 }
 
 #[test]
