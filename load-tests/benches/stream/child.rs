@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use service::{Failure, Process};
 use settings::Duration;
-use telemetry::{Health, Metrics};
 use tokio_util::sync::CancellationToken;
 use wardstream_load_tests::drill::{Mail, deid, encoder};
 
@@ -135,12 +134,7 @@ fn serve(options: Options, shutdown: CancellationToken) -> Result<(), Failure> {
     let mut telemetry = telemetry::Config::default();
     telemetry.log.level = "warn".to_owned();
     let _telemetry = telemetry::init("bench", &telemetry)?;
-    let process = Process {
-        metrics: Metrics::new(),
-        health: Health::new(),
-        shutdown,
-        runtime: runtime.handle().clone(),
-    };
+    let process = Process::new(shutdown, runtime.handle().clone());
     let kafka = options.kafka();
     let registry = stream::RegistryConfig { url: options.registry.clone(), ..Default::default() };
     match options.role {

@@ -12,7 +12,6 @@ use local_kafka::LocalKafka;
 use service::{Configuration, Failure, Process};
 use settings::{ByteSize, Secret};
 use stream::{Codec, Incoming, Outgoing, Publisher, RegistryConfig};
-use telemetry::{Health, Metrics};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -139,12 +138,7 @@ impl Parts {
 
     /// Starts the services.
     pub(crate) fn run(self) -> Line {
-        let process = Process {
-            metrics: Metrics::new(),
-            health: Health::new(),
-            shutdown: CancellationToken::new(),
-            runtime: self.runtime.handle().clone(),
-        };
+        let process = Process::new(CancellationToken::new(), self.runtime.handle().clone());
         let kafka = self.config.clone();
         let registry = RegistryConfig { url: self.registry.url(), ..RegistryConfig::default() };
         let mut stages = Vec::new();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service::{Failure, Process};
-use telemetry::{Health, Metrics};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -66,12 +65,7 @@ pub fn run(options: &Options, shutdown: &CancellationToken) -> Result<Option<Sum
     announce(options);
     let parts = CancellationToken::new();
     let embedded = Arc::new(runtime.block_on(Embedded::start(options, &parts))?);
-    let process = Process {
-        metrics: Metrics::new(),
-        health: Health::new(),
-        shutdown: CancellationToken::new(),
-        runtime: runtime.handle().clone(),
-    };
+    let process = Process::new(CancellationToken::new(), runtime.handle().clone());
     runtime.block_on(stream::ensure_topics(&embedded.kafka, &contracts::topics(options.partitions), 1))?;
     let line = Line::start(options, &embedded, &process)?;
     let (watch, reading) = Watch::start(&embedded, &process, &parts)?;

@@ -154,7 +154,7 @@ impl Default for Tuning {
             batch_records: 2000,
             batch_linger: Duration::from_millis(10),
             batch_interval: Duration::from_millis(50),
-            max_record_bytes: ByteSize::from_mib(16),
+            max_record_bytes: ByteSize::from_mib(32),
             max_attempts: 3,
             max_backoff: Duration::from_secs(5),
             park_after: 30,
@@ -276,9 +276,10 @@ impl Config {
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
             .set("max.poll.interval.ms", "300000")
-            // Of each partition. A record larger than either still comes, alone (KIP-74).
-            .set("queued.max.messages.kbytes", "2048")
-            .set("fetch.message.max.bytes", "1048576")
+            // Of each partition, the first decompressed and the second as it is sent. A record larger than either still
+            // comes, alone (KIP-74).
+            .set("queued.max.messages.kbytes", "1024")
+            .set("fetch.message.max.bytes", "262144")
             // How soon a queue that was full is filled again; a second by default, in which the stage would idle.
             .set("fetch.queue.backoff.ms", "10")
             .set("fetch.wait.max.ms", "100")

@@ -11,7 +11,6 @@ use serde_json::Value;
 use service::{Failure, Process};
 use settings::Secret;
 use stream::{Codec, Config, Incoming, Outgoing, Publisher, RegistryConfig, Table};
-use telemetry::{Health, Metrics};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -179,12 +178,7 @@ impl Bench {
 
     fn start_stage<C: Send + 'static>(&mut self, config: C, run: fn(C, &Process) -> Result<(), Failure>) {
         let shutdown = CancellationToken::new();
-        let process = Process {
-            metrics: Metrics::new(),
-            health: Health::new(),
-            shutdown: shutdown.clone(),
-            runtime: self.runtime.handle().clone(),
-        };
+        let process = Process::new(shutdown.clone(), self.runtime.handle().clone());
         self.stage = Some(Stage { shutdown, thread: std::thread::spawn(move || run(config, &process)) });
     }
 
