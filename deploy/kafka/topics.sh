@@ -22,6 +22,7 @@ notification.ledger $partitions compact
 line.dropped $partitions 30
 audit.manifests 1 30
 dead-letters.replayed 1 compact
+access.events 1 365
 ingest.dead-letter $partitions 30
 validate.dead-letter $partitions 30
 redact.dead-letter $partitions 30

@@ -15,11 +15,12 @@ pub use events::{
 };
 pub use ids::EventId;
 pub use records::{
-    AuditManifest, DeadLetter, Dropped, Header, IdentityVault, NotificationLedger, NotificationSent, Replayed,
+    AccessEvent, AuditManifest, DeadLetter, Dropped, Header, IdentityVault, NotificationLedger,
+    NotificationSent, Replayed,
 };
 pub use topics::{
-    DEAD_LETTER_SUFFIX, PARKED_SUFFIX, REPLAYED, Record, Retention, STAGES, Topic, dead_letter_topic, inputs,
-    parked_topic, subjects, topics,
+    ACCESS_EVENTS, DEAD_LETTER_SUFFIX, PARKED_SUFFIX, REPLAYED, Record, Retention, STAGES, Topic,
+    dead_letter_topic, inputs, parked_topic, subjects, topics,
 };
 
 /// Names of the record headers that the line writes. Values are ASCII and never carry an identifier.

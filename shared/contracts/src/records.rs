@@ -1,4 +1,4 @@
-//! Records beside the line: dead letters, drops, the vault, notifications and the audit log's manifests.
+//! Records beside the line: dead letters, drops, the vault, notifications, access events and the audit log's manifests.
 
 use apache_avro::serde::{bytes, bytes_opt};
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,30 @@ pub struct Replayed {
     pub source_topic: String,
     /// Milliseconds since the epoch.
     pub replayed_at: i64,
+}
+
+/// `access.events`: somebody reads what the line keeps, or has it shown without a mask. The key is the operator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessEvent {
+    /// UUID of the access; those of one run of a command share it.
+    pub access_id: String,
+    /// Milliseconds since the epoch.
+    pub recorded_at: i64,
+    /// `replay` or `unmask`.
+    pub kind: String,
+    /// The operator's identity.
+    pub operator: String,
+    /// The role that allows it, where it needs one.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// A code of v3-PurposeOfUse, the operator's words, or both.
+    pub purpose: String,
+    /// Folder, bucket or brokers that are read.
+    pub source: String,
+    /// Which records.
+    pub query: String,
+    /// FHIR R4 AuditEvent by IHE BALP, JSON.
+    pub audit_event: String,
 }
 
 /// `line.dropped`: an input that a stage let go on purpose.

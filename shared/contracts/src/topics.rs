@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use crate::{
-    AuditManifest, DeadLetter, Dropped, FhirDeidentified, FhirReceived, FhirValidated, IdentityVault,
-    NotificationLedger, NotificationSent, Replayed, TriageClassified, TriageSummarized,
+    AccessEvent, AuditManifest, DeadLetter, Dropped, FhirDeidentified, FhirReceived, FhirValidated,
+    IdentityVault, NotificationLedger, NotificationSent, Replayed, TriageClassified, TriageSummarized,
 };
 
 /// The stages that consume, transform and produce, in the order of the line.
@@ -28,6 +28,9 @@ pub fn parked_topic(stage: &str) -> String {
 
 /// Topic with the dead letters and parked records that went back to where they came from.
 pub const REPLAYED: &str = "dead-letters.replayed";
+
+/// Topic with who read what the line keeps, and why.
+pub const ACCESS_EVENTS: &str = "access.events";
 
 /// The topics that a stage consumes. A feed may also have a topic of its own, `hl7.feed.<name>`.
 #[must_use]
@@ -70,6 +73,7 @@ records! {
     Dropped => "line.dropped",
     AuditManifest => "audit.manifests",
     Replayed => "dead-letters.replayed",
+    AccessEvent => "access.events",
 }
 
 /// How long a topic keeps its records in Kafka. The WORM log keeps them for years.
@@ -141,6 +145,7 @@ pub fn topics(partitions: i32) -> Vec<Topic> {
         topic("line.dropped", partitions, month, "every stage", false, Some(Dropped::SCHEMA)),
         topic("audit.manifests", 1, month, "audit", false, Some(AuditManifest::SCHEMA)),
         topic(REPLAYED, 1, Retention::Compacted, "operators", false, Some(Replayed::SCHEMA)),
+        topic(ACCESS_EVENTS, 1, year, "operators", false, Some(AccessEvent::SCHEMA)),
     ];
     all.extend(STAGES.map(|stage| {
         topic(&dead_letter_topic(stage), partitions, month, stage, true, Some(DeadLetter::SCHEMA))
@@ -288,6 +293,19 @@ mod tests {
             source_topic: text(),
             replayed_at: 2,
         });
+        for role in [None, Some(text())] {
+            round_trip(&AccessEvent {
+                access_id: text(),
+                recorded_at: 1,
+                kind: text(),
+                operator: text(),
+                role,
+                purpose: text(),
+                source: text(),
+                query: text(),
+                audit_event: text(),
+            });
+        }
         round_trip(&AuditManifest {
             topic: text(),
             partition: 0,
