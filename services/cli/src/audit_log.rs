@@ -243,6 +243,10 @@ impl Verify {
 }
 
 impl Bundle {
+    pub(crate) fn new(bundle: String, endpoint: Option<String>, region: Option<String>) -> Self {
+        Self { bundle, endpoint, region }
+    }
+
     /// Opens it to read.
     pub(crate) async fn open(&self) -> Result<AnyStore, Outcome> {
         if !self.bundle.starts_with("s3://") && !Path::new(&self.bundle).is_dir() {

@@ -1,5 +1,6 @@
 //! How the operator's commands reach Kafka and the schema registry.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::{Outcome, complain, usage};
 
-/// The sections `kafka` and `registry` of a service's configuration.
+/// The sections `kafka` and `registry` of a service's configuration, and who may see what.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -16,6 +17,16 @@ pub(crate) struct Settings {
     pub(crate) kafka: stream::Config,
     /// Where the schema registry is.
     pub(crate) registry: stream::RegistryConfig,
+    /// Who may see what.
+    pub(crate) access: Access,
+}
+
+/// Who may see what.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Access {
+    /// Operators who may see records without a mask, each with the role that allows it.
+    pub(crate) unmask: BTreeMap<String, String>,
 }
 
 /// Where Kafka is.
@@ -25,7 +36,7 @@ pub(crate) struct Connection {
     /// Brokers to begin with; else kafka.bootstrap_servers of the configuration.
     #[arg(long, value_name = "HOST:PORT,…")]
     bootstrap_servers: Option<String>,
-    /// TOML file with the sections kafka and registry [environment: WARDSTREAM_CONFIG]; each key is also a
+    /// TOML file with the sections kafka, registry and access [environment: WARDSTREAM_CONFIG]; each key is also a
     /// variable, WARDSTREAM_KAFKA__SECURITY__PROTOCOL and so on.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

@@ -15,6 +15,7 @@ mod letters;
 mod line;
 mod models;
 mod output;
+mod records;
 mod redact;
 mod replay;
 mod standalone;
@@ -64,6 +65,8 @@ enum Command {
     Lag(lag::Args),
     /// What a stage could not process: look at it, and put it back once the cause is mended.
     DeadLetters(dead_letters::Args),
+    /// Records of the WORM log once more, for who says why: selected, proved, masked.
+    Replay(Box<records::Args>),
     /// What an error code means and what to do.
     Explain(explain::Args),
 }
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Topics(args) => topics::run(&args),
         Command::Lag(args) => lag::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
+        Command::Replay(args) => return records::run(&args),
         Command::Explain(args) => explain::run(&args),
     };
     outcome.into()

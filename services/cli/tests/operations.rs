@@ -9,6 +9,7 @@
 )]
 
 mod kafka;
+mod replay;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use apache_avro::types::Value as Datum;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use contracts::Record;
 use schema_registry_converter::async_impl::avro::{AvroDecoder, AvroEncoder};
 use schema_registry_converter::async_impl::schema_registry::SrSettings;
@@ -160,7 +163,21 @@ impl Codec {
     /// [`CodecError::Reject`] with `AVRO-401` when the bytes are not in the wire format or do not fit the schema,
     /// `AVRO-402` when the registry does not know the schema id; [`CodecError::Unavailable`] when it cannot be asked.
     pub fn decode<T: Record>(&self, bytes: Option<&[u8]>) -> Result<T, CodecError> {
-        let malformed = |what: &str| CodecError::Reject(Reject::new("AVRO-401", what));
+        apache_avro::from_value(&self.datum(bytes)?).map_err(|_| malformed("value is of another record type"))
+    }
+
+    /// Decodes a value of whatever record type, to be looked at. Bytes are text where they are text, else
+    /// `{"base64": …}`; a number that JSON does not have is null.
+    ///
+    /// Call it from a plain thread: it may block on the registry.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_json(&self, bytes: Option<&[u8]>) -> Result<serde_json::Value, CodecError> {
+        self.datum(bytes).map(json)
+    }
+
+    fn datum(&self, bytes: Option<&[u8]>) -> Result<Datum, CodecError> {
         let bytes = bytes.ok_or_else(|| malformed("record has no value"))?;
         let id = match bytes {
             [0, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
@@ -175,7 +192,7 @@ impl Codec {
             .runtime
             .block_on(inner.decoder.decode(Some(bytes)))
             .map_err(|_| malformed("value does not fit the schema it names"))?;
-        apache_avro::from_value(&decoded.value).map_err(|_| malformed("value is of another record type"))
+        Ok(decoded.value)
     }
 
     fn subject<T: Record>(&self, topic: &str) -> Result<Arc<SubjectNameStrategy>, CodecError> {
@@ -200,6 +217,25 @@ impl Codec {
     }
 }
 
+fn malformed(what: &str) -> CodecError {
+    CodecError::Reject(Reject::new("AVRO-401", what))
+}
+
+fn json(datum: Datum) -> serde_json::Value {
+    use serde_json::{Value, json};
+    match datum {
+        Datum::Union(_, datum) => json(*datum),
+        Datum::Bytes(bytes) | Datum::Fixed(_, bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Value::String(text),
+            Err(error) => json!({"base64": BASE64.encode(error.as_bytes())}),
+        },
+        Datum::Array(items) => items.into_iter().map(json).collect(),
+        Datum::Map(items) => items.into_iter().map(|(name, datum)| (name, json(datum))).collect(),
+        Datum::Record(fields) => fields.into_iter().map(|(name, datum)| (name, json(datum))).collect(),
+        datum => Value::try_from(datum).unwrap_or_default(),
+    }
+}
+
 /// The registry's answer decides: 404, 409 and 422 are about the schema, all else is about the registry.
 fn classify(error: &SRCError, code: &str, reason: &str) -> CodecError {
     let says = |status: &str| error.error.contains(status);
@@ -207,5 +243,40 @@ fn classify(error: &SRCError, code: &str, reason: &str) -> CodecError {
         CodecError::Reject(Reject::new(code, reason))
     } else {
         CodecError::Unavailable(Unavailable { dependency: REGISTRY, detail: error.error.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_datum_is_looked_at_as_json() {
+        let bytes = |bytes: &[u8]| Datum::Bytes(bytes.to_vec());
+        let datum = Datum::Record(vec![
+            ("key".to_owned(), Datum::Union(1, Box::new(bytes(b"HARBOR|1")))),
+            ("none".to_owned(), Datum::Union(0, Box::new(Datum::Null))),
+            ("sealed".to_owned(), bytes(&[0xFF, 0])),
+            ("at".to_owned(), Datum::Long(1_790_000_000_123)),
+            ("p".to_owned(), Datum::Double(0.25)),
+            ("abstained".to_owned(), Datum::Boolean(true)),
+            ("reasons".to_owned(), Datum::Array(vec![Datum::String("low".to_owned())])),
+            ("redactions".to_owned(), Datum::Map(HashMap::from([("NAME".to_owned(), Datum::Int(2))]))),
+        ]);
+        let expected = json!({
+            "key": "HARBOR|1",
+            "none": null,
+            "sealed": {"base64": "/wA="},
+            "at": 1_790_000_000_123_i64,
+            "p": 0.25,
+            "abstained": true,
+            "reasons": ["low"],
+            "redactions": {"NAME": 2},
+        });
+        assert_eq!(super::json(datum), expected);
     }
 }

@@ -1,7 +1,7 @@
 //! Records as they stand, read outside any group: for operators, who look and go.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Reader {
         &self,
         topic: &str,
         since_ms: Option<i64>,
-        mut visit: impl FnMut(Incoming) -> ControlFlow<()>,
+        visit: impl FnMut(Incoming) -> ControlFlow<()>,
     ) -> Result<(), Unavailable> {
         let metadata = self.consumer.fetch_metadata(Some(topic), CALL).map_err(down)?;
         let mut start = TopicPartitionList::new();
@@ -90,14 +90,80 @@ impl Reader {
             open.insert(partition.id());
         }
         if open.is_empty() {
-            let detail = format!("topic {topic} does not exist; `wardstream topics apply` creates it");
-            return Err(Unavailable { dependency: KAFKA, detail });
+            return Err(absent(topic));
         }
         if let Some(since) = since_ms {
             start.set_all_offsets(Offset::Offset(since.max(0))).map_err(down)?;
             start = self.consumer.offsets_for_times(start, CALL).map_err(down)?;
         }
-        self.consumer.assign(&start).map_err(down)?;
+        self.follow(topic, &start, open, visit)
+    }
+
+    /// The partitions of a topic, in their order.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the broker does not answer or the topic is not there.
+    pub fn partitions(&self, topic: &str) -> Result<Vec<i32>, Unavailable> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), CALL).map_err(down)?;
+        let mut partitions: Vec<i32> = metadata
+            .topics()
+            .iter()
+            .flat_map(|topic| topic.partitions())
+            .map(|partition| partition.id())
+            .collect();
+        partitions.sort_unstable();
+        if partitions.is_empty() { Err(absent(topic)) } else { Ok(partitions) }
+    }
+
+    /// The first offset of a partition that Kafka still has, and one past the last.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the broker does not answer.
+    pub fn held(&self, topic: &str, partition: i32) -> Result<Range<i64>, Unavailable> {
+        let (low, high) = self.consumer.fetch_watermarks(topic, partition, CALL).map_err(down)?;
+        Ok(low..high)
+    }
+
+    /// Gives each record of one partition to `visit`, from an offset on, until `visit` breaks off or the end is reached.
+    /// `since_ms` leaves out what was written before, milliseconds since the epoch.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the broker does not answer.
+    pub fn scan_partition(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        since_ms: Option<i64>,
+        visit: impl FnMut(Incoming) -> ControlFlow<()>,
+    ) -> Result<(), Unavailable> {
+        let mut from = Offset::Offset(from.max(0));
+        if let Some(since) = since_ms {
+            let mut times = TopicPartitionList::new();
+            times.add_partition_offset(topic, partition, Offset::Offset(since.max(0))).map_err(down)?;
+            let found = self.consumer.offsets_for_times(times, CALL).map_err(down)?;
+            let found = found.find_partition(topic, partition).map(|element| element.offset());
+            from = match (from, found) {
+                (Offset::Offset(from), Some(Offset::Offset(found))) => Offset::Offset(from.max(found)),
+                // Nothing was written since.
+                (_, Some(other)) => other,
+                (from, None) => from,
+            };
+        }
+        let mut start = TopicPartitionList::new();
+        start.add_partition_offset(topic, partition, from).map_err(down)?;
+        self.follow(topic, &start, HashSet::from([partition]), visit)
+    }
+
+    /// Reads the `open` partitions to their ends.
+    fn follow(
+        &self,
+        topic: &str,
+        start: &TopicPartitionList,
+        mut open: HashSet<i32>,
+        mut visit: impl FnMut(Incoming) -> ControlFlow<()>,
+    ) -> Result<(), Unavailable> {
+        self.consumer.assign(start).map_err(down)?;
         let name: Arc<str> = Arc::from(topic);
         let result = loop {
             if open.is_empty() {
@@ -151,6 +217,11 @@ impl Reader {
         self.consumer.unassign().map_err(down)?;
         found
     }
+}
+
+fn absent(topic: &str) -> Unavailable {
+    let detail = format!("topic {topic} does not exist; `wardstream topics apply` creates it");
+    Unavailable { dependency: KAFKA, detail }
 }
 
 pub(crate) fn no_answer() -> Unavailable {

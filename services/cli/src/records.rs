@@ -1,0 +1,416 @@
+//! `replay`: records of the WORM log or of Kafka once more, those that are selected, for who has a reason.
+
+mod into;
+mod output;
+mod source;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use contracts::{ACCESS_EVENTS, AccessEvent};
+use jiff::Timestamp;
+use replay::{Access, Content, Kind, Marks, Operator, Purpose, Selection, View, has_identifiers};
+use stream::{Codec, CodecError, Outgoing, Publisher, Reader};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+use worm_log::{Ledger, Record};
+
+use crate::audit_log::{Bundle, read_keys, reject};
+use crate::kafka::{Connection, Settings, unavailable};
+use crate::output::{Outcome, complain, usage};
+use into::Into;
+use output::{Lines, Place, Tally};
+use source::{Log, Source};
+
+/// What `replay` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Before the first record is read, access.events has who reads what and why; without Kafka nothing is read.
+
+With --bundle records are read from the WORM log, without it from Kafka, as far as Kafka still has them.
+
+Of the WORM log, each segment is read as a whole and held against the leaf of the Merkle log that names it, before a record of it is given. \
+What does not fit ends the replay with its code and exit status 1. Segments under no checkpoint yet end it as well, \
+unless --unproven is given; their records have no leaf then.
+
+Records come by topic as given, then by partition and offset, one JSON object a line. Of topics with identifiers they are \
+masked: keys, headers of feeds and values, but not what the record is and where it comes from. --unmask shows them to an operator \
+to whom access.unmask of the configuration gives a role for it.
+
+--into writes records to a topic as they are, so that a stage works on them again: with their key, value, headers and event id, and with \
+ws-replay-topic, ws-replay-partition and ws-replay-offset. Records of topics with identifiers go to such topics alone.")]
+pub(crate) struct Args {
+    /// A folder with the log or a copy of it, or `s3://BUCKET`; Kafka without.
+    #[arg(long, value_name = "FOLDER|s3://BUCKET")]
+    bundle: Option<String>,
+    /// URL of an S3 store that is not AWS; the bucket is then named in the path.
+    #[arg(long, value_name = "URL", requires = "bundle")]
+    endpoint: Option<String>,
+    /// Region of the bucket; from the environment when not given.
+    #[arg(long, requires = "bundle")]
+    region: Option<String>,
+    /// Keys that the log's last checkpoint must be signed by, a line each: `KEY [FROM [UNTIL]]`.
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    keys: Option<PathBuf>,
+    /// Records of segments too that are under no checkpoint yet.
+    #[arg(long, requires = "bundle")]
+    unproven: bool,
+    #[command(flatten)]
+    which: Which,
+    /// Why: a code of HL7's v3-PurposeOfUse such as HOPERAT or PATRQT, words, or a code and words behind it.
+    #[arg(long, value_name = "PURPOSE")]
+    purpose: Purpose,
+    /// Who reads: the identity by which the hospital knows you.
+    #[arg(long, value_name = "IDENTITY")]
+    operator: Operator,
+    /// Show records as they are.
+    #[arg(long, conflicts_with = "into")]
+    unmask: bool,
+    /// File for the records; standard output without.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Topic for the records, which must exist.
+    #[arg(long, value_name = "TOPIC", conflicts_with = "out")]
+    into: Option<String>,
+    /// Go on behind what an interrupted run left in the file or the topic.
+    #[arg(long)]
+    resume: bool,
+    /// Count what would be given, and give nothing.
+    #[arg(long, conflicts_with_all = ["out", "resume"])]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Which records. Several conditions must all hold.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Selection")]
+struct Which {
+    /// Records of this topic; may be given again.
+    #[arg(long, value_name = "TOPIC", required = true)]
+    topic: Vec<String>,
+    /// Only this partition.
+    #[arg(long, value_name = "N")]
+    partition: Option<i32>,
+    /// Offsets, `FIRST..NEXT`; either may be left out.
+    #[arg(long, value_name = "RANGE", value_parser = offsets)]
+    offsets: Option<Offsets>,
+    /// Records that were written at or after this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+    /// Records that were written before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    to: Option<Timestamp>,
+    /// Records of this event.
+    #[arg(long, value_name = "UUID")]
+    event_id: Option<String>,
+    /// Records of this message type, `CODE^TRIGGER` or the code alone.
+    #[arg(long, value_name = "TYPE")]
+    message_type: Option<String>,
+    /// Records of this facility, as the topic names it.
+    #[arg(long)]
+    facility: Option<String>,
+    /// Records of the patient with this pseudonym, where the topic has it.
+    #[arg(long)]
+    pseudonym: Option<String>,
+}
+
+/// First and one past the last.
+type Offsets = (Option<i64>, Option<i64>);
+
+fn offsets(text: &str) -> Result<Offsets, &'static str> {
+    const FORM: &str = "a range is FIRST..NEXT, for instance 100..200, 100.. or ..200";
+    let bound = |text: &str| match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| FORM),
+    };
+    let (first, next) = text.split_once("..").ok_or(FORM)?;
+    Ok((bound(first)?, bound(next)?))
+}
+
+impl Which {
+    fn selection(&self) -> Selection {
+        let (first_offset, next_offset) = self.offsets.unwrap_or_default();
+        Selection {
+            topics: self.topic.clone(),
+            partition: self.partition,
+            first_offset,
+            next_offset,
+            from: self.from,
+            to: self.to,
+            event_id: self.event_id.clone(),
+            message_type: self.message_type.clone(),
+            facility: self.facility.clone(),
+            pseudonym: self.pseudonym.clone(),
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    ExitCode::from(args.run().unwrap_or_else(|outcome| outcome))
+}
+
+/// Where records go.
+enum Sink {
+    Nowhere,
+    Lines(Lines),
+    Topic(Into),
+}
+
+impl Sink {
+    /// The offset that a partition begins with; none where an earlier run is through with it.
+    fn begin(&self, topic: &str, partition: i32) -> Option<i64> {
+        match self {
+            Self::Nowhere => Some(0),
+            Self::Lines(lines) => lines.begin(topic, partition),
+            Self::Topic(into) => Some(into.begin(topic, partition)),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Outcome> {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::Lines(lines) => lines.flush(),
+            Self::Topic(into) => into.flush(),
+        }
+    }
+}
+
+impl Args {
+    fn run(&self) -> Result<Outcome, Outcome> {
+        let settings = self.connection.settings()?;
+        let role = self.role(&settings)?;
+        let selection = self.which.selection();
+        self.keeps_identifiers(&selection)?;
+        let runtime = Runtime::new().map_err(usage)?;
+        let codec = Codec::new(&settings.registry, runtime.handle().clone()).map_err(usage)?;
+        let mut tally = Tally::default();
+        let done = self.given(&settings, role, &selection, runtime, &codec, &mut tally);
+        tally.print(self.dry_run);
+        done
+    }
+
+    fn given(
+        &self,
+        settings: &Settings,
+        role: Option<&str>,
+        selection: &Selection,
+        runtime: Runtime,
+        codec: &Codec,
+        tally: &mut Tally,
+    ) -> Result<Outcome, Outcome> {
+        let log = match (&self.bundle, &self.keys) {
+            (None, _) => None,
+            (Some(bundle), Some(keys)) => {
+                let bundle = Bundle::new(bundle.clone(), self.endpoint.clone(), self.region.clone());
+                Some((runtime.block_on(bundle.open())?, read_keys(keys)?))
+            }
+            (Some(_), None) => return Err(usage("--bundle needs --keys: what nobody signed proves nothing")),
+        };
+        self.announce(settings, codec, &runtime, selection, role)?;
+        // Not before: to resume into a topic reads it.
+        let mut sink = self.sink(settings, selection)?;
+        let source = match log {
+            None => Source::Kafka(Reader::new(&settings.kafka).map_err(|error| unavailable(&error))?),
+            Some((store, keys)) => {
+                let ledger = runtime.block_on(Ledger::open(&store, &keys)).map_err(|error| reject(&error))?;
+                let checkpoint = ledger.checkpoint();
+                complain(format_args!(
+                    "by the checkpoint of {} of size {}, made {}",
+                    checkpoint.origin, checkpoint.size, checkpoint.time
+                ));
+                Source::Log(Box::new(Log { store, ledger, unproven: self.unproven, runtime }))
+            }
+        };
+        let mut outcome = Ok(Outcome::Good);
+        for topic in &selection.topics {
+            let read = self.topic(topic, &source, codec, selection, &mut sink, tally);
+            outcome = outcome.and_then(|so_far| read.map(|read| read.max(so_far)));
+            if outcome.is_err() {
+                break;
+            }
+        }
+        // Also after a failure: what was given before was given.
+        sink.flush().and(outcome)
+    }
+
+    fn topic(
+        &self,
+        topic: &str,
+        source: &Source,
+        codec: &Codec,
+        selection: &Selection,
+        sink: &mut Sink,
+        tally: &mut Tally,
+    ) -> Result<Outcome, Outcome> {
+        let mut outcome = Outcome::Good;
+        for partition in source.partitions(topic)? {
+            let wanted = selection.partition.is_none_or(|wanted| wanted == partition);
+            let Some(from) = sink.begin(topic, partition).filter(|_| wanted) else { continue };
+            let read = source.each(topic, partition, selection, from, &mut |record, leaf| {
+                if self.give(&record, leaf, codec, selection, sink)? {
+                    tally.add(&record, leaf.is_some());
+                }
+                Ok(())
+            })?;
+            outcome = outcome.max(read);
+        }
+        Ok(outcome)
+    }
+
+    /// Gives a record, if it is meant.
+    fn give(
+        &self,
+        record: &Record,
+        leaf: Option<u64>,
+        codec: &Codec,
+        selection: &Selection,
+        sink: &mut Sink,
+    ) -> Result<bool, Outcome> {
+        let shown = matches!(sink, Sink::Lines(_));
+        let content = if shown || selection.needs_content() {
+            let place =
+                Place { topic: record.topic.clone(), partition: record.partition, offset: record.offset };
+            content(codec, record).map_err(|error| undecoded(&place, error))?
+        } else {
+            Content::Nothing
+        };
+        if selection.needs_content() {
+            let marks =
+                Marks::of((&record.topic, record.partition, record.offset), &record.headers, &content);
+            if !selection.holds(&marks) {
+                return Ok(false);
+            }
+        }
+        match sink {
+            Sink::Nowhere => {}
+            Sink::Topic(into) => into.give(record)?,
+            Sink::Lines(lines) => {
+                let view = View {
+                    topic: &record.topic,
+                    partition: record.partition,
+                    offset: record.offset,
+                    timestamp_ms: record.timestamp_ms,
+                    key: record.key.as_deref(),
+                    headers: &record.headers,
+                    content: &content,
+                    leaf,
+                };
+                lines.give(&view, !self.unmask)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// What carries identifiers goes where identifiers may be.
+    fn keeps_identifiers(&self, selection: &Selection) -> Result<(), Outcome> {
+        let Some(into) = self.into.as_ref().filter(|into| !has_identifiers(into)) else { return Ok(()) };
+        match selection.topics.iter().find(|topic| has_identifiers(topic)) {
+            None => Ok(()),
+            Some(topic) => {
+                Err(usage(format_args!("{topic} carries identifiers, and {into} is a topic without")))
+            }
+        }
+    }
+
+    /// The role that lets the operator see what is not masked; none where nothing is unmasked.
+    fn role<'s>(&self, settings: &'s Settings) -> Result<Option<&'s str>, Outcome> {
+        if !self.unmask {
+            return Ok(None);
+        }
+        let role = settings.access.unmask.get(&self.operator.to_string());
+        role.map(|role| Some(role.as_str())).ok_or_else(|| {
+            complain(format_args!(
+                "error: access.unmask of the configuration gives {} no role that may unmask; nothing was read",
+                self.operator
+            ));
+            Outcome::Rejected
+        })
+    }
+
+    fn sink(&self, settings: &Settings, selection: &Selection) -> Result<Sink, Outcome> {
+        match (&self.out, &self.into) {
+            _ if self.dry_run => Ok(Sink::Nowhere),
+            (_, Some(topic)) => Into::open(settings, topic, self.resume).map(Sink::Topic),
+            (Some(path), None) => Lines::file(path, self.resume, &selection.topics).map(Sink::Lines),
+            (None, None) if self.resume => Err(usage("--resume needs --out or --into")),
+            (None, None) => Ok(Sink::Lines(Lines::stdout())),
+        }
+    }
+
+    /// Writes the access events. When this returns they are in Kafka for good.
+    fn announce(
+        &self,
+        settings: &Settings,
+        codec: &Codec,
+        runtime: &Runtime,
+        selection: &Selection,
+        role: Option<&str>,
+    ) -> Result<(), Outcome> {
+        let publisher = Publisher::new("replay", &settings.kafka, runtime.handle().clone())
+            .map_err(|error| unavailable(&error))?;
+        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let brokers = format!("kafka://{}", settings.kafka.bootstrap_servers);
+        let access = Access {
+            id: Uuid::new_v4(),
+            recorded: Timestamp::now(),
+            kind: Kind::Replay,
+            operator: &self.operator,
+            role: None,
+            purpose: &self.purpose,
+            machine: Some(machine.trim()).filter(|name| !name.is_empty()).unwrap_or("unknown"),
+            source: self.bundle.as_ref().unwrap_or(&brokers),
+            query: &selection.query(self.into.as_deref()),
+            pseudonym: selection.pseudonym.as_deref(),
+        };
+        let mut accesses = vec![access.clone()];
+        if role.is_some() {
+            accesses.push(Access { kind: Kind::Unmask, role, ..access });
+        }
+        for access in accesses {
+            let event: AccessEvent = access.event();
+            let value =
+                codec.encode(ACCESS_EVENTS, &event).map_err(|error| undecoded(ACCESS_EVENTS, error))?;
+            let record = Outgoing::new(ACCESS_EVENTS, Some(event.operator.into_bytes()), value);
+            publisher.publish_blocking(&record).map_err(|error| unavailable(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// A record that cannot be decoded is one of another writer's, or the registry is away.
+fn undecoded(place: impl std::fmt::Display, error: CodecError) -> Outcome {
+    match error {
+        CodecError::Unavailable(error) => unavailable(&error),
+        CodecError::Reject(reject) => {
+            complain(format_args!("error: {place}: {}: {}", reject.code, reject.reason));
+            Outcome::Rejected
+        }
+    }
+}
+
+/// A topic of the line is Avro, as its contract says; what has no contract is a feed's.
+fn content(codec: &Codec, record: &Record) -> Result<Content, CodecError> {
+    let Some(value) = &record.value else { return Ok(Content::Nothing) };
+    let contract = contracts::topics(1).into_iter().find(|contract| contract.name == record.topic);
+    if contract.is_some_and(|contract| contract.schema.is_some()) {
+        Ok(Content::Avro(codec.decode_json(Some(value))?))
+    } else {
+        Ok(Content::Feed(value.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_may_be_open() {
+        assert_eq!(offsets("100..200"), Ok((Some(100), Some(200))));
+        assert_eq!(offsets("100.."), Ok((Some(100), None)));
+        assert_eq!(offsets("..200"), Ok((None, Some(200))));
+        for text in ["", "100", "a..b", "1...2"] {
+            assert!(offsets(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! `replay` on a real Kafka and a real bucket with Object Lock.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use contracts::headers::{EVENT_ID, REPLAY_OFFSET};
+use contracts::{ACCESS_EVENTS, AccessEvent, EventId, FhirReceived};
+use fhir::Validator;
+use serde_json::{Value, json};
+use worm_log::testing::{Bundle, SeaweedFs, Tampering, copy, download};
+use worm_log::{
+    Appended, Context, Limits, Record, S3Store, SegmentBuilder, Sequencer, SequencerConfig, SigningKey,
+    VerifyingKeys, Written,
+};
+
+use crate::kafka::{Bench, Ran};
+use crate::{GOOD, SHAPE, message};
+
+const RETENTION: i64 = 3_600;
+const SEGMENT: i64 = 10;
+const OPERATOR: &str = "d.osei@ward.example";
+/// The first record's time.
+const START_MS: i64 = 1_790_000_000_000;
+
+struct Log {
+    bench: Bench,
+    server: SeaweedFs,
+    folder: tempfile::TempDir,
+    key: SigningKey,
+}
+
+impl Log {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs `replay` on the bucket.
+    fn replay(&self, arguments: &[&str]) -> Ran {
+        self.replay_with(arguments, &[])
+    }
+
+    fn replay_with(&self, arguments: &[&str], more: &[(&str, &str)]) -> Ran {
+        let keys = self.path("log.keys");
+        let config = self.server.audit_config();
+        let bundle = format!("s3://{}", config.bucket);
+        let fixed = [
+            "replay",
+            "--bundle",
+            &bundle,
+            "--endpoint",
+            self.server.endpoint(),
+            "--keys",
+            keys.to_str().unwrap(),
+        ];
+        let key = config.access_key.unwrap();
+        let environment = [("AWS_ACCESS_KEY_ID", key.id.as_str()), ("AWS_SECRET_ACCESS_KEY", &key.secret)];
+        let who = ["--operator", OPERATOR, "--purpose", "HOPERAT: a message is missing"];
+        self.bench.run_with(&[&fixed[..], &who, arguments].concat(), &[&environment[..], more].concat())
+    }
+
+    /// Runs `replay` on a copy in a folder.
+    fn replay_copy(&self, root: &Path, arguments: &[&str]) -> Ran {
+        let keys = self.path("log.keys");
+        let fixed = ["replay", "--bundle", root.to_str().unwrap(), "--keys", keys.to_str().unwrap()];
+        let who = ["--operator", OPERATOR, "--purpose", "HCOMPL"];
+        self.bench.run(&[&fixed[..], &who, arguments].concat())
+    }
+
+    fn accesses(&self) -> Vec<AccessEvent> {
+        self.bench.read(ACCESS_EVENTS).iter().map(|record| self.bench.decoded(record)).collect()
+    }
+}
+
+fn record(topic: &str, partition: i32, offset: i64, value: Vec<u8>) -> Record {
+    Record {
+        topic: topic.to_owned(),
+        partition,
+        offset,
+        timestamp_ms: START_MS + offset * 1_000,
+        key: Some(b"HARBOR|00482913".to_vec()),
+        value: Some(value),
+        headers: vec![("ward".to_owned(), Some(b"W1".to_vec()))],
+    }
+}
+
+fn received(offset: i64) -> FhirReceived {
+    FhirReceived {
+        event_id: EventId::at("hl7.raw", 0, offset).to_string(),
+        facility: "HARBOR".to_owned(),
+        message_type: if offset % 2 == 0 { "ADT^A01" } else { "ORU^R01" }.to_owned(),
+        received_at: START_MS + offset,
+        control_id: format!("C{offset}"),
+        bundle: json!({"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient", "name": [{"family": "Carter"}]}}]})
+            .to_string(),
+        unmapped: Vec::new(),
+    }
+}
+
+/// Two partitions of hl7.raw with three segments each and one of fhir.received; the last segment of hl7.raw/1 is under no
+/// checkpoint.
+async fn write(store: &S3Store, key: &SigningKey, encoded: Vec<Vec<u8>>) {
+    let config =
+        SequencerConfig { key: key.clone(), keys: VerifyingKeys::default(), retention_seconds: RETENTION };
+    let mut sequencer = Sequencer::open(store.clone(), config).await.unwrap();
+    let now = jiff::Timestamp::now();
+    for (topic, partition, segments) in [("hl7.raw", 0, 3), ("hl7.raw", 1, 3), ("fhir.received", 0, 1)] {
+        let mut previous = None;
+        for segment in 0..segments {
+            let first = segment * SEGMENT;
+            let mut builder = SegmentBuilder::new(topic, partition, first, Limits::default()).unwrap();
+            for offset in first..first + SEGMENT {
+                let value = match topic {
+                    "hl7.raw" => GOOD.replace("|C1|", &format!("|C{offset}|")).into_bytes(),
+                    _ => encoded[offset as usize].clone(),
+                };
+                builder.push(&record(topic, partition, offset, value), 0).unwrap();
+            }
+            let context = Context {
+                writer_version: "test".to_owned(),
+                retain_until: jiff::Timestamp::from_second(now.as_second() + RETENTION).unwrap(),
+                prev_manifest_sha256: previous,
+            };
+            let sealed = builder.finish(first + SEGMENT, &context).unwrap();
+            assert_eq!(worm_log::write(store, &sealed).await.unwrap(), Written::Created);
+            previous = Some(sealed.manifest_sha256);
+            if (partition, segment) != (1, 2) {
+                assert_eq!(sequencer.append(&sealed.manifest).await.unwrap(), Appended::Taken);
+                sequencer.checkpoint(now.as_millisecond(), first).await.unwrap();
+            }
+        }
+    }
+}
+
+fn log() -> Option<Log> {
+    let bench = Bench::start()?;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(SeaweedFs::start())?;
+    bench.apply(&SHAPE);
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::parse(&SigningKey::generate("ward.example/audit").unwrap()).unwrap();
+    fs::write(folder.path().join("log.keys"), key.verifying_key()).unwrap();
+    let encoded = (0..SEGMENT).map(|offset| bench.encoded("fhir.received", &received(offset))).collect();
+    runtime.block_on(async {
+        let store = S3Store::connect(server.audit_config()).await.unwrap();
+        write(&store, &key, encoded).await;
+        download(&store, &folder.path().join("copy")).await.unwrap();
+    });
+    Some(Log { bench, server, folder, key })
+}
+
+#[test]
+fn records_come_once_more_and_who_read_them_is_recorded_before() {
+    let Some(log) = log() else { return };
+    access_comes_first(&log);
+    selections_are_exact(&log);
+    masks_hold_until_a_role_lifts_them(&log);
+    a_file_goes_on_where_it_ended(&log);
+    kafka_is_read_and_written_to(&log);
+    what_is_not_proved_stops(&log);
+}
+
+fn access_comes_first(log: &Log) {
+    let missing = log.bench.run(&[
+        "replay",
+        "--bundle",
+        ".",
+        "--keys",
+        "x",
+        "--topic",
+        "hl7.raw",
+        "--operator",
+        OPERATOR,
+    ]);
+    assert_eq!((missing.code, missing.err.contains("--purpose")), (64, true), "{}", missing.err);
+    let unsigned = log.bench.run(&[
+        "replay",
+        "--bundle",
+        ".",
+        "--topic",
+        "hl7.raw",
+        "--operator",
+        OPERATOR,
+        "--purpose",
+        "x",
+    ]);
+    assert_eq!((unsigned.code, unsigned.err.contains("--keys")), (64, true), "{}", unsigned.err);
+    // Where it cannot be recorded, nothing is read.
+    let away = [("WARDSTREAM_REGISTRY__URL", "http://127.0.0.1:1")];
+    let away = log.replay_with(&["--topic", "hl7.raw", "--partition", "0"], &away);
+    assert_eq!((away.code, away.out.as_str()), (69, ""), "{}", away.err);
+    assert_eq!(log.accesses(), []);
+
+    let ran = log.replay(&[
+        "--topic",
+        "hl7.raw",
+        "--partition",
+        "0",
+        "--offsets",
+        "5..12",
+        "--message-type",
+        "ADT",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.starts_with("by the checkpoint of ward.example/audit of size 6, made "), "{}", ran.err);
+    assert!(ran.err.contains("\nreplayed: records 7, bytes "), "{}", ran.err);
+    assert!(ran.err.ends_with(", not proved 0\n"), "{}", ran.err);
+    let offsets: Vec<_> = ran.lines().iter().map(|line| line["offset"].as_i64().unwrap()).collect();
+    assert_eq!(offsets, (5..12).collect::<Vec<_>>());
+    assert_eq!((&ran.lines()[0]["leaf"], &ran.lines()[6]["leaf"]), (&json!(0), &json!(1)));
+    let [access] = &log.accesses()[..] else { panic!("{:?}", log.accesses()) };
+    assert_eq!(
+        (access.operator.as_str(), access.kind.as_str(), access.role.as_deref()),
+        (OPERATOR, "replay", None)
+    );
+    assert_eq!(access.purpose, "HOPERAT: a message is missing");
+    assert_eq!(access.query, "topic=hl7.raw&partition=0&first-offset=5&next-offset=12&message-type=ADT");
+    let audit: Value = serde_json::from_str(&access.audit_event).unwrap();
+    assert!(Validator::r4().validate(access.audit_event.as_bytes()).is_valid(), "{audit}");
+    assert_eq!(audit["agent"][1]["who"]["display"], "s3://audit");
+}
+
+fn selections_are_exact(log: &Log) {
+    let count = |arguments: &[&str]| {
+        let ran = log.replay(&[&["--topic", "fhir.received"], arguments].concat());
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);
+        ran.lines().len()
+    };
+    let event = EventId::at("hl7.raw", 0, 3).to_string();
+    let time =
+        |offset: i64| jiff::Timestamp::from_millisecond(START_MS + offset * 1_000).unwrap().to_string();
+    assert_eq!(count(&[]), 10);
+    assert_eq!(count(&["--event-id", &event]), 1);
+    assert_eq!(count(&["--message-type", "ORU^R01"]), 5);
+    assert_eq!(count(&["--facility", "ELSEWHERE"]), 0);
+    assert_eq!(count(&["--from", &time(2), "--to", &time(5), "--facility", "HARBOR"]), 3);
+    assert_eq!(count(&["--pseudonym", "p-7"]), 0, "the topic has none");
+    let patient: Value = serde_json::from_str(&log.accesses().last().unwrap().audit_event).unwrap();
+    assert_eq!(patient["entity"][2]["what"]["identifier"]["value"], "p-7");
+    // The id of a feed's record is that of its place.
+    let raw = log.replay(&["--topic", "hl7.raw", "--partition", "0", "--event-id", &event]);
+    assert_eq!(raw.lines()[0]["offset"], 3, "{}", raw.err);
+
+    let dry =
+        log.replay(&["--topic", "fhir.received", "--topic", "hl7.raw", "--partition", "0", "--dry-run"]);
+    let rows: Vec<Vec<&str>> = dry.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["topic", "partition", "first", "last", "records", "bytes", "not", "proved"]);
+    assert_eq!(rows[1][..5], ["fhir.received", "0", "0", "9", "10"], "{}", dry.out);
+    assert_eq!(rows[2][..5], ["hl7.raw", "0", "0", "29", "30"]);
+    assert!(dry.err.contains("\nwould replay: records 40, bytes "), "{}", dry.err);
+    let gone = log.replay(&["--topic", "hl7.elsewhere"]);
+    assert_eq!((gone.code, gone.err.contains("nothing of topic hl7.elsewhere")), (64, true), "{}", gone.err);
+}
+
+fn masks_hold_until_a_role_lifts_them(log: &Log) {
+    let both = ["--topic", "hl7.raw", "--topic", "fhir.received", "--partition", "0"];
+    let ran = log.replay(&both);
+    assert_eq!(ran.lines().len(), 40);
+    for name in ["Carter", "00482913", "W1"] {
+        assert!(!ran.out.contains(name), "{name} is masked");
+    }
+    assert!(ran.out.contains("ADT^A01^ADT_A01") && ran.out.contains("resourceType"), "{}", ran.out);
+
+    let before = log.accesses().len();
+    let refused = log.replay(&[&both[..], &["--unmask"]].concat());
+    assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{}", refused.err);
+    assert!(refused.err.contains("no role that may unmask"), "{}", refused.err);
+    assert_eq!(log.accesses().len(), before);
+
+    let config = log.path("wardstream.toml");
+    fs::write(&config, format!("[access.unmask]\n\"{OPERATOR}\" = \"privacy-officer\"\n")).unwrap();
+    let shown = log.replay(&[&both[..], &["--unmask", "--config", config.to_str().unwrap()]].concat());
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    assert!(shown.out.contains("00482913^^^HARBOR") && shown.out.contains("Carter"));
+    let accesses = log.accesses();
+    let kinds: Vec<_> =
+        accesses[before..].iter().map(|access| (access.kind.as_str(), access.role.as_deref())).collect();
+    assert_eq!(kinds, [("replay", None), ("unmask", Some("privacy-officer"))]);
+    assert_eq!(accesses[before].access_id, accesses[before + 1].access_id);
+}
+
+fn a_file_goes_on_where_it_ended(log: &Log) {
+    let out = log.path("out.ndjson");
+    let arguments = [
+        "--topic",
+        "hl7.raw",
+        "--topic",
+        "fhir.received",
+        "--partition",
+        "0",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    assert_eq!(log.replay(&arguments).code, 0);
+    let whole = fs::read_to_string(&out).unwrap();
+    assert_eq!(log.replay(&arguments).code, 64, "it is there");
+    for length in [0, 10, whole.len() / 3, whole.len() - 1, whole.len()] {
+        fs::write(&out, &whole[..length]).unwrap();
+        let ran = log.replay(&[&arguments[..], &["--resume"]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(fs::read_to_string(&out).unwrap() == whole, "resumed at byte {length}");
+    }
+}
+
+fn kafka_is_read_and_written_to(log: &Log) {
+    let bench = &log.bench;
+    let replay = |arguments: &[&str]| {
+        let who = ["replay", "--operator", OPERATOR, "--purpose", "HOPERAT"];
+        bench.run(&[&who[..], arguments].concat())
+    };
+    for at in 0..5 {
+        bench.publish(&message(GOOD.replace("|C1|", &format!("|C{at}|"))));
+    }
+    let all = replay(&["--topic", "hl7.raw"]);
+    assert_eq!((all.code, all.lines().len()), (0, 5), "{}", all.err);
+    assert!(all.lines()[0]["leaf"].is_null() && !all.out.contains("Carter"), "{}", all.out);
+    assert!(log.accesses().last().unwrap().source.starts_with("kafka://"));
+    // Records of one key are in one partition.
+    let some = replay(&["--topic", "hl7.raw", "--offsets", "1..3", "--facility", "HARBOR"]);
+    assert_eq!(some.lines().len(), 2, "{}", some.err);
+    let event = EventId::at("hl7.raw", some.lines()[0]["partition"].as_i64().unwrap() as i32, 2).to_string();
+    assert_eq!(replay(&["--topic", "hl7.raw", "--event-id", &event]).lines()[0]["offset"], 2);
+    assert_eq!(replay(&["--topic", "hl7.raw", "--from", "2100-01-01T00:00:00Z"]).lines().len(), 0);
+    assert_eq!(replay(&["--topic", "hl7.absent"]).code, 69);
+
+    let into = ["--topic", "hl7.raw", "--into", "hl7.feed.again"];
+    assert_eq!(replay(&into).code, 69, "the topic is not there");
+    bench.apply(&[&SHAPE[..], &["--feed", "again"]].concat());
+    let again = || bench.read("hl7.feed.again");
+    assert_eq!(replay(&into).code, 0);
+    let (was, is) = (bench.read("hl7.raw"), again());
+    assert_eq!(is.len(), 5);
+    for (was, is) in was.iter().zip(&is) {
+        assert_eq!((&was.key, &was.value, was.header("from")), (&is.key, &is.value, is.header("from")));
+        let place = EventId::at("hl7.raw", was.partition, was.offset).to_string();
+        assert_eq!(is.header(EVENT_ID), Some(place.as_str()));
+        assert_eq!(is.header(REPLAY_OFFSET), Some(was.offset.to_string().as_str()));
+    }
+    bench.publish(&message(GOOD.replace("|C1|", "|C5|")));
+    let more = replay(&[&into[..], &["--resume"]].concat());
+    assert!(more.err.starts_with("replayed: records 1, "), "{}", more.err);
+    assert_eq!(again().len(), 6);
+    assert!(log.accesses().last().unwrap().query.ends_with("&into=hl7.feed.again"));
+    let proved = log.replay(&["--topic", "hl7.raw", "--partition", "0", "--into", "hl7.feed.again"]);
+    assert_eq!((proved.code, again().len()), (0, 36), "{}", proved.err);
+
+    let open = replay(&["--topic", "hl7.raw", "--into", "fhir.deidentified"]);
+    assert_eq!((open.code, bench.read("fhir.deidentified").len()), (64, 0), "{}", open.err);
+}
+
+fn what_is_not_proved_stops(log: &Log) {
+    let pending = log.replay(&["--topic", "hl7.raw", "--partition", "1"]);
+    assert_eq!((pending.code, pending.lines().len()), (1, 20), "{}", pending.err);
+    assert!(pending.err.contains("WORM-621"), "{}", pending.err);
+    let all = log.replay(&["--topic", "hl7.raw", "--partition", "1", "--unproven"]);
+    assert_eq!((all.code, all.lines().len()), (0, 30), "{}", all.err);
+    assert!(all.lines()[29]["leaf"].is_null() && all.err.ends_with(", not proved 10\n"), "{}", all.err);
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for tampering in
+        [Tampering::FlipByte, Tampering::DropRecords, Tampering::LoseLastRecord, Tampering::DropSegment]
+    {
+        let root = log.path(&tampering.to_string());
+        copy(&log.path("copy"), &root).unwrap();
+        assert_eq!(log.replay_copy(&root, &["--topic", "hl7.raw", "--partition", "0"]).code, 0);
+        let bundle = Bundle::open(&root).unwrap();
+        // The last choice is the end of a partition's log.
+        runtime.block_on(bundle.tamper(tampering, &log.key, &mut |of| of - 1)).unwrap();
+        let before = log.accesses().len();
+        let ran = log.replay_copy(&root, &["--topic", "fhir.received"]);
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{tampering}: {}", ran.err);
+        assert!(
+            ran.err.contains("WORM-623") && ran.err.contains("fhir.received/0"),
+            "{tampering}: {}",
+            ran.err
+        );
+        assert_eq!(log.accesses().len(), before + 1, "it was recorded before anything was read");
+    }
+    let other = SigningKey::generate("ward.example/audit").unwrap();
+    fs::write(log.path("log.keys"), SigningKey::parse(&other).unwrap().verifying_key()).unwrap();
+    let foreign = log.replay(&["--topic", "hl7.raw", "--partition", "0"]);
+    assert_eq!((foreign.code, foreign.out.as_str()), (1, ""), "{}", foreign.err);
+    assert!(foreign.err.contains("WORM-618"), "{}", foreign.err);
+}
