@@ -1,6 +1,7 @@
 //! Apache Kafka, a schema registry, a stage on them, and the command.
 
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,14 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The output as lines of JSON.
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -97,11 +106,24 @@ impl Bench {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        Ran {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        Ran::of(output)
+    }
+
+    /// Runs a shell script that knows the command, in a folder.
+    pub(crate) fn shell(&self, script: &str, folder: &Path, environment: &[(&str, &str)]) -> Ran {
+        let programs = Path::new(env!("CARGO_BIN_EXE_wardstream")).parent().unwrap();
+        let output = Command::new("bash")
+            .args(["-e", "-c", script])
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+            .env("WARDSTREAM_KAFKA__BOOTSTRAP_SERVERS", self.kafka.bootstrap_servers())
+            .env("WARDSTREAM_REGISTRY__URL", &self.registry.url)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran::of(output)
     }
 
     /// Creates the topics with the command.

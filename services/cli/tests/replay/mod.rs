@@ -156,6 +156,7 @@ fn records_come_once_more_and_who_read_them_is_recorded_before() {
     masks_hold_until_a_role_lifts_them(&log);
     a_file_goes_on_where_it_ended(&log);
     kafka_is_read_and_written_to(&log);
+    an_auditor_walks_through(&log);
     what_is_not_proved_stops(&log);
 }
 
@@ -345,6 +346,54 @@ fn kafka_is_read_and_written_to(log: &Log) {
 
     let open = replay(&["--topic", "hl7.raw", "--into", "fhir.deidentified"]);
     assert_eq!((open.code, bench.read("fhir.deidentified").len()), (64, 0), "{}", open.err);
+}
+
+/// Every command of the walk-through, and what it prints: `…` stands for anything.
+fn an_auditor_walks_through(log: &Log) {
+    let here = log.path("auditor");
+    fs::create_dir(&here).unwrap();
+    fs::copy(log.path("log.keys"), here.join("checkpoint.keys")).unwrap();
+    let key = log.server.audit_config().access_key.unwrap();
+    let environment = [("AWS_ACCESS_KEY_ID", key.id.as_str()), ("AWS_SECRET_ACCESS_KEY", &key.secret)];
+    let bucket = format!("s3://audit --endpoint {}", log.server.endpoint());
+    let page = include_str!("../../../../docs/auditing.md").replace("s3://wardstream-audit", &bucket);
+    let mut printed: Option<String> = None;
+    let mut blocks = 0;
+    for block in page.split("\n```").skip(1).step_by(2) {
+        let (language, body) = block.split_once('\n').unwrap();
+        match language {
+            "sh" => {
+                let ran = log.bench.shell(body, &here, &environment);
+                assert_eq!(ran.code, 0, "{body}\n{}{}", ran.out, ran.err);
+                printed = Some(ran.out + &ran.err);
+                blocks += 1;
+            }
+            "text" => {
+                let printed = printed.take().unwrap();
+                for line in body.lines() {
+                    assert!(
+                        printed.lines().any(|printed| fits(printed, line)),
+                        "{line}\nis not in\n{printed}"
+                    );
+                }
+            }
+            other => panic!("a block of {other}"),
+        }
+    }
+    assert_eq!(blocks, 7);
+    assert_eq!(fs::read_to_string(here.join("records.ndjson")).unwrap().lines().count(), 10);
+}
+
+/// Whether a line has the parts of a pattern, in their order.
+fn fits(line: &str, pattern: &str) -> bool {
+    let mut rest = line;
+    pattern.split('…').all(|part| match rest.split_once(part.trim()) {
+        Some((_, behind)) => {
+            rest = behind;
+            true
+        }
+        None => false,
+    })
 }
 
 fn what_is_not_proved_stops(log: &Log) {
