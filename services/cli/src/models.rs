@@ -58,7 +58,7 @@ impl Folder {
     }
 }
 
-/// Answers each document with a line; `id` is the file's name, or the line's `id`.
+/// Answers each document with a line, `id` is the file's name or the line's `id`; or with a text, under that name.
 pub(crate) fn each_document(args: &Args, answer: fn(&Models, &Document) -> Result<Value, String>) -> Outcome {
     if args.ndjson && args.from != From::Text {
         return usage("--ndjson goes with --from text");
@@ -78,6 +78,8 @@ pub(crate) fn each_document(args: &Args, answer: fn(&Models, &Document) -> Resul
     let mut give = |name: &str, document: Result<Document, String>| match document
         .and_then(|document| answer(&models, &document))
     {
+        // What is for people is text; a line ahead says of what.
+        Ok(Value::String(text)) => line(format_args!("{name}\n{text}\n")),
         Ok(value) => {
             let mut record = json!({ "id": name });
             if let Value::Object(members) = value {

@@ -310,6 +310,8 @@ fn classify_judges_notes_and_messages() {
     }
     let ran = run(&["classify", "--from", "hl7"], CRITICAL, Some(&models));
     assert_eq!((ran.code, ran.lines()[0]["urgency"]["label"].as_str()), (0, Some("emergent")));
+    let ran = run(&["classify", "--from", "text", "--explain"], NOTE, Some(&models));
+    assert!(ran.code == 0 && ran.out.contains("Human queue") && ran.out.contains("3. Text"), "{}", ran.out);
     let lines = "{\"id\":1,\"text\":\"Crushing chest pain.\"}\n{\"id\":2}\n";
     let ran = run(&["classify", "--from", "text", "--ndjson"], lines, Some(&models));
     let answers = ran.lines();
@@ -385,6 +387,7 @@ fn wrong_usage_ends_with_64() {
         &["redact", &note],
         &["redact", "--from", "hl7", "--ndjson"],
         &["classify", "--from", "fhir", "--ndjson"],
+        &["classify", "--from", "text", "--ndjson", "--explain"],
         &["classify", "--from", "text", "--models", "/nonexistent", &note],
         &["line", "--until", "nothing"],
         &["explain", "NONE-000"],

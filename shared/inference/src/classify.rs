@@ -92,9 +92,10 @@ impl Evidence {
 const FAMILIAR: f32 = 0.25;
 
 /// What the heads make of the text.
-struct TextScores {
+pub(crate) struct TextScores {
     familiarity: f32,
-    urgency: Vec<f32>,
+    /// Of [`Urgency::ALL`].
+    pub(crate) urgency: Vec<f32>,
     specialty: Vec<f32>,
     doc_type: Vec<f32>,
 }
@@ -117,9 +118,19 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
     if doubtful {
         reasons.push("abstained: a result without a unit may be critical".to_owned());
     }
+    let ask_from = models.heads().card().ask_from;
+    // A person looks at what may be an emergency, although the machine does not call it one.
+    let maybe = text
+        .as_ref()
+        .and_then(|scores| scores.urgency.first())
+        .copied()
+        .filter(|p| urgency.label != Urgency::Emergent && *p >= ask_from);
     let flagged = !reading.red_flags.is_empty() && urgency.label != Urgency::Emergent;
     if flagged {
         reasons.push(format!("abstained: {} with a red flag, a person looks", urgency.label));
+    }
+    if let Some(p) = maybe {
+        reasons.push(format!("abstained: may be emergent at {p:.2}, a person looks from {ask_from:.2}"));
     }
     if !urgency_sure {
         reasons
@@ -136,14 +147,14 @@ pub(crate) fn classify(models: &Models, document: &Document) -> Result<Classific
         urgency,
         specialty,
         doc_type,
-        abstained: strange || doubtful || flagged || !(urgency_sure && specialty_sure),
+        abstained: strange || doubtful || flagged || maybe.is_some() || !(urgency_sure && specialty_sure),
         reasons,
         model_id: card.model_id.clone(),
         model_version: card.model_version.clone(),
     })
 }
 
-fn score_text(models: &Models, reading: &Reading, prose: &str) -> Result<TextScores, Error> {
+pub(crate) fn score_text(models: &Models, reading: &Reading, prose: &str) -> Result<TextScores, Error> {
     let (chunks, weights): (Vec<&str>, Vec<f32>) = reading.chunks(prose).into_iter().unzip();
     let embedding = pool(&models.encoder().embed(&chunks)?, &weights);
     let features = reading.features(prose);

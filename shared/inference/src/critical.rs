@@ -6,6 +6,7 @@
 mod unit;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -178,6 +179,16 @@ impl CriticalTable {
     /// `MODEL-507`, which a test rules out for the committed file.
     pub fn committed() -> Result<Self, Error> {
         Self::parse(DEFAULT_TABLE)
+    }
+
+    /// Reads a hospital's table from a file.
+    ///
+    /// # Errors
+    /// `MODEL-501` when it cannot be read, and those of [`parse`](Self::parse).
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(&text)
     }
 
     /// Reads a table in the format of `data/critical-values.toml`.

@@ -15,6 +15,12 @@ const CHUNK_BYTES: usize = 900;
 const MAX_CHUNKS: usize = 8;
 /// Features whose name starts so are used as they are: no inverse document frequency, no length normalisation.
 pub const DENSE: char = '@';
+/// Features whose name starts so are runs of a word's characters.
+pub const CHARACTERS: char = '~';
+/// Lengths of such a run, the word's two edges (`<`, `>`) included.
+const RUN: std::ops::RangeInclusive<usize> = 3..=5;
+/// Most words of a document whose characters are taken.
+const MAX_SPELLED: usize = 4000;
 
 /// A text read once for every use.
 #[derive(Debug, Clone, Default)]
@@ -43,22 +49,17 @@ impl Reading {
         Self { layout, words, hits, signs, red_flags }
     }
 
-    /// Named features with their raw weight: words, pairs of words, headings, and the dense ones.
+    /// Named features with their raw weight: words, pairs of words, runs of characters, headings, and the dense ones.
     ///
-    /// A word under negation is `NOT_word`, in the past `HX_word`, of a relative `FH_word`, feared `IF_word`.
+    /// A word under negation is `NOT_word`, in the past `HX_word`, of a relative `FH_word`, feared `IF_word`; so are its
+    /// characters.
     #[must_use]
     pub fn features(&self, text: &str) -> BTreeMap<String, f32> {
         let mut counts: BTreeMap<String, f32> = BTreeMap::new();
         let mut add = |name: String, by: f32| *counts.entry(name).or_insert(0.0) += by;
         let mut previous: Option<&Word> = None;
         for word in &self.words {
-            let prefix = match word.context {
-                Context::Affirmed => "",
-                Context::Negated => "NOT_",
-                Context::Historical => "HX_",
-                Context::Family => "FH_",
-                Context::Hypothetical => "IF_",
-            };
+            let prefix = prefix(word.context);
             add(format!("{prefix}{}", word.text), 1.0);
             if let Some(before) =
                 previous.filter(|b| b.sentence == word.sentence && b.context == word.context)
@@ -66,6 +67,19 @@ impl Reading {
                 add(format!("{prefix}{} {}", before.text, word.text), 1.0);
             }
             previous = Some(word);
+        }
+        for word in self.words.iter().filter(|word| word.text != "#").take(MAX_SPELLED) {
+            let spelled = format!("<{}>", word.text);
+            let edges: Vec<usize> = spelled.char_indices().map(|(at, _)| at).chain([spelled.len()]).collect();
+            for length in RUN {
+                for window in edges.windows(length + 1) {
+                    if let (Some(from), Some(to)) = (window.first(), window.last())
+                        && let Some(run) = spelled.get(*from..*to)
+                    {
+                        add(format!("{CHARACTERS}{}{run}", prefix(word.context)), 1.0);
+                    }
+                }
+            }
         }
         for span in &self.layout.headings {
             if let Some(head) = text.get(span.clone()) {
@@ -115,6 +129,24 @@ impl Reading {
         }
         let lines = text.lines().count().max(1) as f32;
         counts.insert(format!("{DENSE}length"), (text.len() as f32 + 1.0).ln() / 10.0);
+        for (name, word) in [("first", self.words.first()), ("last", self.words.last())] {
+            if let Some(word) = word {
+                counts.insert(format!("{DENSE}{name}:{}", word.text), 0.5);
+            }
+        }
+        let of = |chosen: fn(&str) -> bool| {
+            let count = self.words.iter().filter(|word| chosen(&word.text)).count();
+            count as f32 / self.words.len().max(1) as f32
+        };
+        counts.insert(format!("{DENSE}numbers"), of(|word| word == "#"));
+        counts.insert(
+            format!("{DENSE}speaks"),
+            4.0 * of(|word| matches!(word, "i" | "we" | "my" | "our" | "me" | "us")),
+        );
+        counts
+            .insert(format!("{DENSE}addresses"), 4.0 * of(|word| matches!(word, "you" | "your" | "please")));
+        let sentences = self.layout.sentences.len().max(1) as f32;
+        counts.insert(format!("{DENSE}sentence"), (self.words.len() as f32 / sentences + 1.0).ln() / 5.0);
         counts.insert(format!("{DENSE}headings"), (self.layout.headings.len() as f32 / lines).min(1.0) * 0.5);
     }
 
@@ -163,6 +195,16 @@ impl Reading {
     }
 }
 
+fn prefix(context: Context) -> &'static str {
+    match context {
+        Context::Affirmed => "",
+        Context::Negated => "NOT_",
+        Context::Historical => "HX_",
+        Context::Family => "FH_",
+        Context::Hypothetical => "IF_",
+    }
+}
+
 fn section_weight(section: Section) -> f32 {
     match section {
         Section::Impression | Section::Assessment | Section::Plan | Section::Complaint => 1.5,
@@ -197,6 +239,8 @@ mod tests {
         let text = "No chest pain. Severe headache.";
         let features = Reading::of(text).features(text);
         assert!(features.contains_key("NOT_chest pain") && features.contains_key("severe headache"));
+        assert!(features.contains_key("~NOT_<che") && features.contains_key("~ache>"));
+        assert!(!features.contains_key("~<che"));
         assert!(!features.contains_key("chest pain"));
         assert!(!features.contains_key("@lex:specialty/cardiology"));
         assert!(features.contains_key("@lex:specialty/neurology"));

@@ -1,4 +1,5 @@
-//! Linear heads: logistic regressions on the encoder's embedding and on the text's features, blended and calibrated.
+//! Linear heads: logistic regressions on the encoder's embedding and on three kinds of the text's features, blended and
+//! calibrated.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::encoder::cosine;
-use crate::features::DENSE;
+use crate::features::{CHARACTERS, DENSE};
 
 /// A sentence whose embedding, stored with the heads, tells whether an encoder is the one they were trained on.
 pub const PROBE: &str =
@@ -49,14 +50,40 @@ impl Task {
     }
 }
 
-/// How a task's two regressions are blended, calibrated and trusted; learned with the heads.
+/// The kinds of features, each with a regression of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Words, pairs of words, headings.
+    Words,
+    /// Runs of characters.
+    Characters,
+    /// Terms of the lexicon, danger signs, the text's shape.
+    Signs,
+}
+
+impl Part {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Words, Self::Characters, Self::Signs];
+
+    /// The kind a feature is of, by its name.
+    #[must_use]
+    pub fn of(feature: &str) -> Self {
+        match feature.chars().next() {
+            Some(DENSE) => Self::Signs,
+            Some(CHARACTERS) => Self::Characters,
+            _ => Self::Words,
+        }
+    }
+}
+
+/// How a task's regressions are blended, calibrated and trusted; learned with the heads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Blend {
     /// Factor of the encoder's logits: its weight in the blend over its temperature.
     pub encoder: f32,
-    /// Factor of the features' logits.
-    pub terms: f32,
+    /// Factors of the features' logits, in the order of [`Part::ALL`].
+    pub terms: [f32; 3],
     /// Probability a label needs, in label order; below it the model abstains.
     pub thresholds: Vec<f32>,
 }
@@ -71,6 +98,8 @@ pub struct Card {
     pub model_version: String,
     /// Probability from which a document is called emergent although another label may be likelier.
     pub emergent_from: f32,
+    /// Probability of emergent from which a person must look although the document is not called so.
+    pub ask_from: f32,
     /// By [`Task::name`].
     pub blends: BTreeMap<String, Blend>,
 }
@@ -85,9 +114,11 @@ struct Linear {
 
 #[derive(Debug)]
 struct Terms {
-    /// Row-major, a row a feature, quantised to eight bits with one scale a class.
+    /// Row-major, a row a feature, quantised to eight bits with one scale a part and class.
     weight: Vec<i8>,
+    /// A row a part; the factors of the blend are in it.
     scale: Vec<f32>,
+    /// Of all parts together, blended.
     bias: Vec<f32>,
 }
 
@@ -103,6 +134,7 @@ struct Head {
 pub struct Heads {
     card: Card,
     vocabulary: HashMap<String, usize>,
+    parts: Vec<Part>,
     idf: Vec<f32>,
     probe: Vec<f32>,
     heads: Vec<Head>,
@@ -149,6 +181,10 @@ impl Heads {
         let vocabulary: HashMap<String, usize> =
             names.split('\n').enumerate().map(|(index, name)| (name.to_owned(), index)).collect();
         let size = vocabulary.len();
+        let parts: Vec<Part> = names.split('\n').map(Part::of).collect();
+        if parts.len() != size {
+            return Err(malformed("a feature is listed twice"));
+        }
         let idf = sized(&file, "idf", size)?;
         let probe = floats(&file, "probe")?;
         let mut heads = Vec::new();
@@ -165,6 +201,18 @@ impl Heads {
             if view.dtype() != Dtype::I8 || view.data().len() != size * classes {
                 return Err(malformed(format!("tensor {name}.terms.weight has the wrong type or size")));
             }
+            let mut scale = sized(&file, &format!("{name}.terms.scale"), Part::ALL.len() * classes)?;
+            let part_biases = sized(&file, &format!("{name}.terms.bias"), Part::ALL.len() * classes)?;
+            let mut bias = vec![0.0; classes];
+            for (part, factor) in blend.terms.iter().enumerate() {
+                for (class, bias) in bias.iter_mut().enumerate() {
+                    let at = part * classes + class;
+                    *bias += factor * part_biases.get(at).copied().unwrap_or(0.0);
+                    if let Some(scale) = scale.get_mut(at) {
+                        *scale *= factor;
+                    }
+                }
+            }
             heads.push(Head {
                 encoder: Linear {
                     weight: sized(&file, &format!("{name}.encoder.weight"), classes * probe.len())?,
@@ -173,19 +221,25 @@ impl Heads {
                 },
                 terms: Terms {
                     weight: view.data().iter().map(|b| i8::from_le_bytes([*b])).collect(),
-                    scale: sized(&file, &format!("{name}.terms.scale"), classes)?,
-                    bias: sized(&file, &format!("{name}.terms.bias"), classes)?,
+                    scale,
+                    bias,
                 },
                 blend,
             });
         }
-        Ok(Self { card, vocabulary, idf, probe, heads })
+        Ok(Self { card, vocabulary, parts, idf, probe, heads })
     }
 
     /// Identity, version, operating point and thresholds.
     #[must_use]
     pub fn card(&self) -> &Card {
         &self.card
+    }
+
+    /// Calls documents emergent from another probability; a person then looks from the lower of this and what was.
+    pub(crate) fn call_emergent_from(&mut self, p: f32) {
+        self.card.emergent_from = p;
+        self.card.ask_from = self.card.ask_from.min(p);
     }
 
     /// Checks that an encoder embeds [`PROBE`] as the one the heads were trained on.
@@ -211,9 +265,8 @@ impl Heads {
     pub fn probabilities(&self, task: Task, embedding: &[f32], terms: &[(usize, f32)]) -> Vec<f32> {
         let Some(head) = self.head(task) else { return Vec::new() };
         let encoder = head.encoder.logits(embedding);
-        let terms = head.terms.logits(terms);
-        let logits: Vec<f32> =
-            encoder.iter().zip(&terms).map(|(e, t)| head.blend.encoder * e + head.blend.terms * t).collect();
+        let terms = head.terms.logits(terms, &self.parts);
+        let logits: Vec<f32> = encoder.iter().zip(&terms).map(|(e, t)| head.blend.encoder * e + t).collect();
         softmax(&logits)
     }
 
@@ -222,7 +275,7 @@ impl Heads {
     pub fn familiarity(&self, features: &BTreeMap<String, f32>) -> f32 {
         let words = || {
             features.keys().filter(|name| {
-                !name.starts_with(DENSE) && !name.contains([' ', '#']) && !name.starts_with("HEAD_")
+                Part::of(name) == Part::Words && !name.contains([' ', '#']) && !name.starts_with("HEAD_")
             })
         };
         let known = words().filter(|name| self.vocabulary.contains_key(name.as_str())).count();
@@ -240,25 +293,25 @@ impl Heads {
     }
 }
 
-/// Weighs features by `lookup` (index and inverse document frequency) and brings the sparse part to unit length.
+/// Weighs features by `lookup` (index and inverse document frequency) and brings words, and characters, each to unit length.
 pub fn weigh(
     features: &BTreeMap<String, f32>,
     lookup: impl Fn(&str) -> Option<(usize, f32)>,
 ) -> Vec<(usize, f32)> {
-    let mut sparse = Vec::with_capacity(features.len());
-    let mut dense = Vec::new();
+    let mut parts: [Vec<(usize, f32)>; 3] = Default::default();
     for (name, value) in features {
         let Some((index, idf)) = lookup(name) else { continue };
-        if name.starts_with(DENSE) {
-            dense.push((index, *value));
-        } else {
-            sparse.push((index, value * idf));
+        match Part::of(name) {
+            Part::Words => parts[0].push((index, value * idf)),
+            Part::Characters => parts[1].push((index, value * idf)),
+            Part::Signs => parts[2].push((index, *value)),
         }
     }
-    let norm = sparse.iter().map(|(_, v)| v * v).sum::<f32>().sqrt().max(1e-12);
-    sparse.iter_mut().for_each(|(_, value)| *value /= norm);
-    sparse.extend(dense);
-    sparse
+    for part in &mut parts[..2] {
+        let norm = part.iter().map(|(_, v)| v * v).sum::<f32>().sqrt().max(1e-12);
+        part.iter_mut().for_each(|(_, value)| *value /= norm);
+    }
+    parts.concat()
 }
 
 impl Linear {
@@ -272,16 +325,17 @@ impl Linear {
 }
 
 impl Terms {
-    fn logits(&self, input: &[(usize, f32)]) -> Vec<f32> {
+    fn logits(&self, input: &[(usize, f32)], parts: &[Part]) -> Vec<f32> {
         let classes = self.bias.len();
-        let mut logits = vec![0.0f32; classes];
+        let mut logits = self.bias.clone();
         for (index, value) in input {
             let Some(row) = self.weight.get(index * classes..(index + 1) * classes) else { continue };
-            for ((logit, weight), scale) in logits.iter_mut().zip(row).zip(&self.scale) {
+            let part = parts.get(*index).map_or(0, |part| *part as usize);
+            let Some(scales) = self.scale.get(part * classes..(part + 1) * classes) else { continue };
+            for ((logit, weight), scale) in logits.iter_mut().zip(row).zip(scales) {
                 *logit += value * f32::from(*weight) * scale;
             }
         }
-        logits.iter_mut().zip(&self.bias).for_each(|(logit, bias)| *logit += bias);
         logits
     }
 }

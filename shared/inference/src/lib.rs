@@ -9,6 +9,7 @@ pub mod critical;
 mod document;
 mod encoder;
 mod error;
+mod explain;
 pub mod features;
 pub mod heads;
 pub mod label;
@@ -26,6 +27,7 @@ pub use encoder::{
     verify_sha256,
 };
 pub use error::Error;
+pub use explain::{Evidence, Explanation};
 pub use label::{DocumentType, Specialty, Urgency};
 pub use models::Models;
 pub use observation::{Abnormality, LOINC, ObservationFact};

@@ -7,6 +7,7 @@ use crate::classify::{self, Classification};
 use crate::critical::CriticalTable;
 use crate::document::Document;
 use crate::encoder::{Encoder, EncoderOptions};
+use crate::explain::{self, Explanation};
 use crate::heads::{Heads, PROBE};
 use crate::summarize::{self, Budget, Summary};
 
@@ -49,6 +50,20 @@ impl Models {
         Ok(Self { encoder, heads, critical })
     }
 
+    /// Calls a document emergent from this probability on, instead of the one learned: `docs/models.md` has what each costs.
+    #[must_use]
+    pub fn emergent_from(mut self, p: f32) -> Self {
+        self.heads.call_emergent_from(p);
+        self
+    }
+
+    /// Judges results by a hospital's own table of critical values instead of the committed one.
+    #[must_use]
+    pub fn with_critical_table(mut self, table: CriticalTable) -> Self {
+        self.critical = table;
+        self
+    }
+
     /// The encoder.
     #[must_use]
     pub fn encoder(&self) -> &Encoder {
@@ -73,6 +88,14 @@ impl Models {
     /// `MODEL-503` or `MODEL-505` when the encoder fails on its text.
     pub fn classify(&self, document: &Document) -> Result<Classification, Error> {
         classify::classify(self, document)
+    }
+
+    /// Judges as [`classify`](Self::classify) does, and says why. Costs a run of the encoder a sentence.
+    ///
+    /// # Errors
+    /// Those of [`classify`](Self::classify).
+    pub fn explain(&self, document: &Document) -> Result<Explanation, Error> {
+        explain::explain(self, document)
     }
 
     /// Summarises a document by its most telling lines, each with its place in [`Document::narrative`].

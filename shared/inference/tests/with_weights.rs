@@ -189,6 +189,42 @@ fn a_result_that_may_be_critical_is_shown_to_a_person() {
 }
 
 #[test]
+fn an_explanation_shows_layers_thresholds_and_the_sentence_that_decided() {
+    let Some(models) = models("explanations") else { return };
+    let text = "Seen in clinic with her daughter. She now has crushing chest pain and is grey and sweaty, BP 80/50. \
+        She lives alone.";
+    let Ok(why) = models.explain(&Document::from_text(text)) else { panic!("it explains") };
+    assert_eq!(why.classification.urgency.label, Urgency::Emergent);
+    let first = why.evidence.first().map(|e| e.text.as_str()).unwrap_or_default();
+    assert!(first.contains("crushing chest pain"), "{:?}", why.evidence);
+    let shown = why.to_string();
+    for part in [
+        "1. Critical values",
+        "2. Codes",
+        "3. Text",
+        "is called emergent from",
+        "Human queue",
+        "without \"She now",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let Ok(critical) = models.explain(&laboratory("7.1", "mmol/L")) else { panic!("it explains") };
+    assert!(critical.text.is_none() && critical.to_string().contains("potassium 7.1 mmol/L (limit 6.5)"));
+}
+
+#[test]
+fn a_lower_operating_point_calls_more_emergent() {
+    if models("operating point").is_none() {
+        return;
+    }
+    let Ok(wary) = Models::load(&folder()).map(|models| models.emergent_from(0.0001)) else {
+        panic!("it loads")
+    };
+    let calm = Document::from_text("Annual diabetes review. HbA1c 47, feet normal. See in 12 months.");
+    assert_eq!(wary.classify(&calm).map(|c| c.urgency.label).ok(), Some(Urgency::Emergent));
+}
+
+#[test]
 fn outputs_have_the_agreed_shape() {
     let Some(models) = models("shapes") else { return };
     let document = laboratory("7.1", "mmol/L");

@@ -11,6 +11,12 @@ pub struct Models {
     pub folder: PathBuf,
     /// What the encoder multiplies: `int8`, or `f32` at half the speed. `docs/performance-encoder.md` has the difference.
     pub precision: Precision,
+    /// Probability, above 0 and at most 1, from which a document is called emergent; what was learned with the model where
+    /// it is not set. `docs/models.md` has what each value costs.
+    pub emergent_from: Option<f32>,
+    /// A hospital's own table of critical values, in the format of `shared/inference/data/critical-values.toml`; the committed
+    /// one where it is not set.
+    pub critical_values: Option<PathBuf>,
 }
 
 /// What the encoder multiplies.
@@ -36,7 +42,12 @@ impl From<Precision> for inference::Precision {
 
 impl Default for Models {
     fn default() -> Self {
-        Self { folder: PathBuf::from(".cache/models/all-MiniLM-L6-v2"), precision: Precision::default() }
+        Self {
+            folder: PathBuf::from(".cache/models/all-MiniLM-L6-v2"),
+            precision: Precision::default(),
+            emergent_from: None,
+            critical_values: None,
+        }
     }
 }
 
@@ -46,7 +57,7 @@ impl Models {
     /// # Errors
     /// The file that is missing.
     pub fn check(&self) -> Result<(), Vec<settings::Error>> {
-        let missing: Vec<settings::Error> = ["config.json", "tokenizer.json", "model.safetensors"]
+        let mut wrong: Vec<settings::Error> = ["config.json", "tokenizer.json", "model.safetensors"]
             .into_iter()
             .filter(|name| !self.folder.join(name).is_file())
             .map(|name| {
@@ -54,19 +65,34 @@ impl Models {
                 settings::Error::invalid("models.folder", reason)
             })
             .collect();
-        if missing.is_empty() { Ok(()) } else { Err(missing) }
+        if self.emergent_from.is_some_and(|p| !(p > 0.0 && p <= 1.0)) {
+            let reason = "a probability above 0 and at most 1 is needed".to_owned();
+            wrong.push(settings::Error::invalid("models.emergent_from", reason));
+        }
+        if let Some(table) = self.critical_values.as_ref().filter(|table| !table.is_file()) {
+            let reason = format!("{} is no file", table.display());
+            wrong.push(settings::Error::invalid("models.critical_values", reason));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
     /// Loads them.
     ///
     /// # Errors
-    /// What [`inference::Models::load_with`] says.
+    /// What [`inference::Models::load_with`] and [`inference::critical::CriticalTable::load`] say.
     #[cfg(feature = "inference")]
     pub fn load(&self) -> Result<inference::Models, inference::Error> {
         let options = inference::EncoderOptions {
             precision: self.precision.into(),
             ..inference::EncoderOptions::default()
         };
-        inference::Models::load_with(&self.folder, options)
+        let mut models = inference::Models::load_with(&self.folder, options)?;
+        if let Some(table) = &self.critical_values {
+            models = models.with_critical_table(inference::critical::CriticalTable::load(table)?);
+        }
+        Ok(match self.emergent_from {
+            Some(p) => models.emergent_from(p),
+            None => models,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Vignettes: scenarios rendered in the styles of a hospital's documents, and texts written whole.
 
+use crate::learn::scramble;
 use wardstream_inference::{DocumentType, Specialty, Urgency};
 
 /// A text with its labels.
@@ -15,8 +16,21 @@ pub(crate) struct Example {
     pub(crate) style: String,
     /// What it was made from: texts of one group never stand on both sides of a split.
     pub(crate) group: String,
-    /// Whether the group is held out when figures are measured.
-    pub(crate) test: bool,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+}
+
+/// Where a text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Rendered from `scenarios.psv`.
+    Scenario,
+    /// `vignettes.psv`.
+    Vignette,
+    /// `texts/`, folds are made of these.
+    Text,
+    /// `holdout.psv` and `texts/blind.psv`.
+    Apart,
 }
 
 struct Scenario<'a> {
@@ -30,12 +44,9 @@ struct Scenario<'a> {
     plan: &'a str,
 }
 
-/// Splitmix64: the same choices for the same scenario and style on every machine.
+/// The same choices for the same scenario and style on every machine.
 fn choice(seed: u64, options: usize) -> usize {
-    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ (z >> 31)) % options.max(1) as u64) as usize
+    (scramble(seed) % options.max(1) as u64) as usize
 }
 
 fn capital(text: &str) -> String {
@@ -224,7 +235,6 @@ impl Scenario<'_> {
 /// Renders `scenarios.psv`, every scenario in every style.
 pub(crate) fn scenarios(table: &str) -> Result<Vec<Example>, String> {
     let mut examples = Vec::new();
-    let mut seen: std::collections::HashMap<(Specialty, Urgency), usize> = std::collections::HashMap::new();
     for (number, line) in rows(table) {
         let fields: Vec<&str> = line.split('|').collect();
         let [specialty, urgency, who, complaint, background, findings, diagnosis, plan] = fields[..] else {
@@ -240,9 +250,6 @@ pub(crate) fn scenarios(table: &str) -> Result<Vec<Example>, String> {
             diagnosis,
             plan,
         };
-        let nth = seen.entry((scenario.specialty, scenario.urgency)).or_insert(0);
-        let test = *nth % 4 == 3;
-        *nth += 1;
         for (index, style) in STYLES.iter().enumerate() {
             let (text, urgency, doc_type) = scenario.render(style, number as u64 * 64 + index as u64);
             examples.push(Example {
@@ -252,26 +259,22 @@ pub(crate) fn scenarios(table: &str) -> Result<Vec<Example>, String> {
                 doc_type,
                 style: (*style).to_owned(),
                 group: format!("scenario-{number}"),
-                test,
+                origin: Origin::Scenario,
             });
         }
     }
     Ok(examples)
 }
 
-/// Reads `vignettes.psv` or `holdout.psv`.
-pub(crate) fn vignettes(table: &str, name: &str) -> Result<Vec<Example>, String> {
+/// Reads a file of texts written whole.
+pub(crate) fn texts(table: &str, name: &str, origin: Origin) -> Result<Vec<Example>, String> {
     let mut examples = Vec::new();
-    let mut seen: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
     for (number, line) in rows(table) {
         let fields: Vec<&str> = line.splitn(5, '|').collect();
         let [urgency, specialty, doc_type, style, text] = fields[..] else {
             return Err(format!("{name} line {number}: five fields are needed"));
         };
         let bad = |field: &str| format!("{name} line {number}: {field}");
-        let nth = seen.entry(format!("{doc_type} {urgency}")).or_insert(0);
-        let test = *nth % 4 == 3;
-        *nth += 1;
         examples.push(Example {
             text: text.replace("\\n", "\n"),
             urgency: optional(urgency, Urgency::parse).ok_or_else(|| bad("urgency"))?,
@@ -279,7 +282,7 @@ pub(crate) fn vignettes(table: &str, name: &str) -> Result<Vec<Example>, String>
             doc_type: optional(doc_type, DocumentType::parse).ok_or_else(|| bad("doc_type"))?,
             style: style.to_owned(),
             group: format!("{name}-{number}"),
-            test,
+            origin,
         });
     }
     Ok(examples)
