@@ -100,10 +100,11 @@ impl Options {
             ..stream::Config::default()
         };
         let tuning = &mut config.tuning;
+        // Room for the batch that is committed and for the next, as by default.
+        let batches = tuning.max_in_flight / tuning.batch_records;
+        tuning.max_in_flight = tuning.max_in_flight.max(batches * self.batch_records);
         tuning.batch_records = self.batch_records;
         tuning.batch_linger = Duration::from_millis(self.batch_linger_ms);
-        // Room for the batch that is committed and for the next.
-        tuning.max_in_flight = tuning.max_in_flight.max(4 * self.batch_records);
         tuning.compression.clone_from(&self.compression);
         tuning.workers = self.workers;
         config
