@@ -52,10 +52,10 @@ impl Default for Models {
 }
 
 impl Models {
-    /// Checks that the files are there, so that a wrong folder ends the process before it opens a socket.
+    /// Checks files and values, so that a wrong one ends the process before it opens a socket.
     ///
     /// # Errors
-    /// The file that is missing.
+    /// The file that is missing, and what is wrong with a value.
     pub fn check(&self) -> Result<(), Vec<settings::Error>> {
         let mut wrong: Vec<settings::Error> = ["config.json", "tokenizer.json", "model.safetensors"]
             .into_iter()
@@ -69,11 +69,17 @@ impl Models {
             let reason = "a probability above 0 and at most 1 is needed".to_owned();
             wrong.push(settings::Error::invalid("models.emergent_from", reason));
         }
-        if let Some(table) = self.critical_values.as_ref().filter(|table| !table.is_file()) {
-            let reason = format!("{} is no file", table.display());
-            wrong.push(settings::Error::invalid("models.critical_values", reason));
+        #[cfg(feature = "inference")]
+        if let Some(Err(error)) = self.critical_table() {
+            wrong.push(settings::Error::invalid("models.critical_values", crate::chain(&error)));
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// The hospital's own table, where there is one.
+    #[cfg(feature = "inference")]
+    fn critical_table(&self) -> Option<Result<inference::critical::CriticalTable, inference::Error>> {
+        self.critical_values.as_deref().map(inference::critical::CriticalTable::load)
     }
 
     /// Loads them.
@@ -87,8 +93,8 @@ impl Models {
             ..inference::EncoderOptions::default()
         };
         let mut models = inference::Models::load_with(&self.folder, options)?;
-        if let Some(table) = &self.critical_values {
-            models = models.with_critical_table(inference::critical::CriticalTable::load(table)?);
+        if let Some(table) = self.critical_table() {
+            models = models.with_critical_table(table?);
         }
         Ok(match self.emergent_from {
             Some(p) => models.emergent_from(p),

@@ -154,7 +154,7 @@ impl Default for Tuning {
             batch_records: 2000,
             batch_linger: Duration::from_millis(10),
             batch_interval: Duration::from_millis(50),
-            max_record_bytes: ByteSize::from_mib(32),
+            max_record_bytes: ByteSize::from_mib(16),
             max_attempts: 3,
             max_backoff: Duration::from_secs(5),
             park_after: 30,
