@@ -124,7 +124,14 @@ impl Line {
     /// Waits until an instance is ready.
     pub(crate) fn ready(&mut self, at: usize) -> Result<(), Error> {
         let what = format!("{} to be ready", self.fleet.instances[at]);
-        self.until(&what, |line| line.fleet.is_ready(at))
+        // That others go on does not make up for one that never comes back.
+        let since = Instant::now();
+        let mut ready = false;
+        self.until(&what, |line| {
+            ready = line.fleet.is_ready(at);
+            ready || since.elapsed() > PATIENCE
+        })?;
+        if ready { Ok(()) } else { Err(Error::Stuck(what)) }
     }
 
     /// How often a consumer group was shared out anew.

@@ -83,6 +83,8 @@ impl Archive {
                         self.unannounced.remove(&partition);
                         self.auditor.revoke(&partition.0, partition.1);
                     }
+                    // What another has now waits there; what is left and has to wait says so at its next try.
+                    self.observer.relieved(STORE);
                 }
                 Some(TailEvent::Record(record)) => self.take(record)?,
                 None => {}

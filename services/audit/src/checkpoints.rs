@@ -15,7 +15,8 @@ use crate::archive::{MANIFESTS, Pause, now_ms};
 
 /// Name of the consumer, and with it of its group.
 const NAME: &str = "audit-checkpoints";
-const STORE: &str = "worm-store";
+/// What `/readyz` calls the log: it needs the store, the registry and Kafka.
+const LOG: &str = "merkle-log";
 const POLL: Duration = Duration::from_millis(100);
 /// How long a store or a registry that is down is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -124,17 +125,8 @@ impl Checkpointer {
     }
 
     fn step(&mut self, last: bool) -> Result<(), Failure> {
-        match self.tail.poll(POLL)? {
-            Some(TailEvent::Assigned(partitions)) if !partitions.is_empty() => self.held = true,
-            Some(TailEvent::Revoked(partitions)) if !partitions.is_empty() => {
-                self.held = false;
-                self.log = None;
-            }
-            Some(TailEvent::Record(record)) => {
-                let taken = self.take(&record);
-                self.settle(taken)?;
-            }
-            _ => {}
+        if let Some(event) = self.tail.poll(POLL)? {
+            self.heed(event)?;
         }
         if self.held && self.log.is_none() && Instant::now() >= self.retry_at {
             let opened = self.open();
@@ -151,6 +143,24 @@ impl Checkpointer {
         Ok(())
     }
 
+    fn heed(&mut self, event: TailEvent) -> Result<(), Failure> {
+        match event {
+            TailEvent::Assigned(partitions) if !partitions.is_empty() => self.held = true,
+            TailEvent::Revoked(partitions) if !partitions.is_empty() => {
+                self.held = false;
+                self.log = None;
+                // Whatever held it up holds up another member now.
+                self.observer.relieved(LOG);
+            }
+            TailEvent::Assigned(_) | TailEvent::Revoked(_) => {}
+            TailEvent::Record(record) => {
+                let taken = self.take(&record);
+                self.settle(taken)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Finds the end of the log, and reads on where its last checkpoint says.
     fn open(&mut self) -> Result<(), Pause> {
         let sequencer = self.runtime.block_on(Sequencer::open(self.store.clone(), self.config.clone()))?;
@@ -162,7 +172,7 @@ impl Checkpointer {
         let waiting_since = (sequencer.pending() > 0).then(Instant::now);
         tracing::info!(size = sequencer.last().map_or(0, |last| last.size), position, "merkle log is open");
         self.log = Some(Open { sequencer, position, waiting_since });
-        self.observer.ready(STORE);
+        self.observer.ready(LOG);
         Ok(())
     }
 
@@ -200,7 +210,7 @@ impl Checkpointer {
         }
         log.waiting_since = None;
         self.conflicts = 0;
-        self.observer.ready(STORE);
+        self.observer.ready(LOG);
         self.tail.commit(MANIFESTS, PARTITION, position)?;
         Ok(())
     }
@@ -222,9 +232,46 @@ impl Checkpointer {
             }
         };
         tracing::warn!(reason, "merkle log waits");
-        self.observer.waiting(STORE, &reason);
+        self.observer.waiting(LOG, &reason);
         self.log = None;
         self.retry_at = Instant::now() + RETRY;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry::{Health, Metrics};
+    use worm_log::{LocalStore, SigningKey, VerifyingKeys};
+
+    use super::*;
+
+    #[test]
+    fn a_member_that_waited_with_the_log_is_ready_once_another_has_it() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let health = Health::new();
+        let observer = Observer::new(NAME, Metrics::new().stage(NAME), health.clone());
+        let config = Config::default();
+        let key = SigningKey::parse(&SigningKey::generate("example.org/log").unwrap()).unwrap();
+        let mut checkpointer = Checkpointer {
+            tail: Tail::new(NAME, &[MANIFESTS], &[], &config.kafka, &observer).unwrap(),
+            codec: Codec::new(&config.registry, runtime.handle().clone()).unwrap(),
+            observer,
+            runtime: runtime.handle().clone(),
+            store: AnyStore::Local(LocalStore::open(folder.path()).unwrap()),
+            config: SequencerConfig { key, keys: VerifyingKeys::default(), retention_seconds: 1 },
+            every: Duration::from_secs(1),
+            held: true,
+            log: None,
+            retry_at: Instant::now(),
+            conflicts: 0,
+        };
+        let waits = || health.report().not_ready().any(|part| part.component.ends_with(LOG));
+        let unavailable = stream::Unavailable { dependency: "kafka", detail: "UnknownMemberId".to_owned() };
+        checkpointer.settle(Err(unavailable.into())).unwrap();
+        assert!(waits());
+        checkpointer.heed(TailEvent::Revoked(vec![(MANIFESTS.to_owned(), PARTITION)])).unwrap();
+        assert!(!waits());
     }
 }

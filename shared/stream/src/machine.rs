@@ -208,9 +208,14 @@ impl Machine {
             && self.bytes() <= self.tuning.max_in_flight_bytes.as_u64() / 2
     }
 
+    /// Whether there is something to commit.
+    pub(crate) fn wants_commit(&self) -> bool {
+        self.states().any(|state| state.wants_commit())
+    }
+
     /// Commits if a transaction is worth its while.
     pub(crate) fn tick(&mut self, now: Instant, broker: &mut impl Broker) {
-        if !self.states().any(|state| state.wants_commit()) {
+        if !self.wants_commit() {
             self.stuck_since = None;
             return;
         }

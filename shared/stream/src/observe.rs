@@ -61,6 +61,16 @@ impl Observer {
         self.0.metrics.dependency(dependency, true);
     }
 
+    /// Nothing waits for the dependency any more: what did is another instance's. That is no answer of it, but no reason
+    /// to be unready either.
+    pub fn relieved(&self, dependency: &'static str) {
+        let components = self.0.components.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held_up) = components.get(dependency) {
+            held_up.component.ready();
+            self.0.metrics.dependency(dependency, true);
+        }
+    }
+
     /// How often the dependency answered so far.
     pub(crate) fn answers(&self, dependency: &'static str) -> u64 {
         self.with(dependency, |dependency| dependency.answers)

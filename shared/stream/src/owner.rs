@@ -42,6 +42,10 @@ const POLL_BURST: usize = 500;
 const IDLE: Duration = Duration::from_millis(100);
 /// How long it waits for a result before it looks for new records again.
 const BUSY: Duration = Duration::from_millis(1);
+/// How long a stage that is full leaves the consumer alone before it pauses the partitions. What librdkafka has fetched
+/// of a partition that is paused is lost and fetched again, which cost a busy stage half its rate; what it does not
+/// take stays where it is. But rebalances are heard only in a poll, so they may not wait for long.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Between two tries to learn what is committed.
 const RETRY: Duration = Duration::from_millis(500);
 /// What `/readyz` calls the commits, which can fail while the broker answers.
@@ -80,6 +84,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         news,
         arrivals: Vec::new(),
         changed: false,
+        troubled: false,
     };
     let context = GroupContext::new(core, runtime.observer.clone());
     let consumer: BaseConsumer<GroupContext<Core>> =
@@ -100,7 +105,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         topics: HashMap::new(),
         prepare_at: None,
     };
-    let owner = Owner { line, phase: Consuming { paused: None } };
+    let owner = Owner { line, phase: Consuming { paused: None, full_since: None } };
     let complete = match owner.consume() {
         Next::Drain(draining) => draining.drain(),
         Next::Leave(complete) => complete,
@@ -124,6 +129,8 @@ struct Core {
     arrivals: Vec<Incoming>,
     /// Partitions came or went since the owner last looked.
     changed: bool,
+    /// The last transaction did not commit.
+    troubled: bool,
 }
 
 fn keys(partitions: &TopicPartitionList) -> Vec<Key> {
@@ -144,20 +151,28 @@ impl Core {
         for end in effects.ends {
             match end {
                 End::Committed => {
+                    self.troubled = false;
                     metrics.transaction(TransactionEnd::Committed);
                     self.observer.ready(TRANSACTIONS);
                 }
                 End::Aborted(Trouble { detail, .. }) => {
+                    self.troubled = true;
                     metrics.transaction(TransactionEnd::Aborted);
                     self.observer.waiting(TRANSACTIONS, &detail);
                     tracing::warn!(target: "kafka", stage = self.name, detail, "transaction aborted, it will be run again");
                 }
                 End::Unknown(Trouble { detail, .. }) => {
+                    self.troubled = true;
                     metrics.transaction(TransactionEnd::Unknown);
                     self.observer.waiting(TRANSACTIONS, &detail);
                     tracing::warn!(target: "kafka", stage = self.name, detail, "outcome of the transaction is unknown");
                 }
             }
+        }
+        if self.troubled && !self.machine.wants_commit() {
+            // What it could not commit is another instance's.
+            self.troubled = false;
+            self.observer.relieved(TRANSACTIONS);
         }
         let now = now_ms();
         for done in &effects.settled {
@@ -272,6 +287,7 @@ struct Owner<'a, S, P> {
 struct Consuming {
     /// None when it is not known of every partition.
     paused: Option<bool>,
+    full_since: Option<Instant>,
 }
 
 /// What follows consuming.
@@ -296,9 +312,12 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
     fn consume(mut self) -> Next<'a, S> {
         while !self.line.runtime.shutdown.is_cancelled() {
             self.line.beat();
-            self.line.poll(true);
+            let reads = self.phase.full_since.is_none() || self.phase.paused == Some(true);
+            if reads {
+                self.line.poll(true);
+            }
             self.line.admit();
-            if self.line.consumer.context().state().machine.pending() > 0 {
+            if !reads || self.line.consumer.context().state().machine.pending() > 0 {
                 self.line.hear();
             }
             if let Err(error) = self.line.work() {
@@ -314,7 +333,7 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
         Next::Drain(Owner { line: self.line, phase: Draining { deadline } })
     }
 
-    /// Stops reading at the high-water mark and goes on at the low one.
+    /// Stops reading at the high-water mark. One that stays there pauses, and goes on at the low one.
     fn flow(&mut self) {
         let want = {
             let mut core = self.line.consumer.context().state();
@@ -322,8 +341,12 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
                 // What is newly assigned is not paused, and what was paused may be.
                 self.phase.paused = None;
             }
+            let now = Instant::now();
+            self.phase.full_since = core.machine.full().then(|| self.phase.full_since.unwrap_or(now));
+            let long =
+                self.phase.full_since.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE);
             let waits = !core.arrivals.is_empty();
-            if waits || core.machine.full() {
+            if waits || long {
                 true
             } else if core.machine.low() {
                 false

@@ -228,6 +228,10 @@ impl<S: Stage> Worker<S> {
     fn attempt_in(&mut self, place: &Place, job: Job) {
         if !job.alive.load(Ordering::Acquire) {
             self.waiting.passed(place, Instant::now());
+            if self.waiting.is_empty() {
+                // The next owner of these records waits now.
+                self.down.drain(..).for_each(|dependency| self.surroundings.observer.relieved(dependency));
+            }
             return;
         }
         let (course, waited_for) = (job.course, job.waited_for);
@@ -494,4 +498,65 @@ pub(crate) fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry::{Health, Metrics};
+
+    use super::*;
+    use crate::RegistryConfig;
+    use crate::pulse::Turns;
+
+    struct Closed;
+
+    impl Stage for Closed {
+        fn name(&self) -> &'static str {
+            "t"
+        }
+
+        fn process(&self, _record: &Incoming, _context: &Context) -> Result<Fate, Unavailable> {
+            Err(Unavailable { dependency: "door", detail: "it is closed".to_owned() })
+        }
+    }
+
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_instance_whose_waiting_records_went_to_another_is_ready() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let health = Health::new();
+        let surroundings = Surroundings {
+            codec: Codec::new(&RegistryConfig::default(), runtime.handle().clone()).unwrap(),
+            tuning: Tuning { workers: 1, ..Tuning::default() },
+            observer: Observer::new("t", Metrics::new().stage("t"), health.clone()),
+            parked: Arc::new(Parked::default()),
+            pulse: Turns::new(Duration::from_secs(600), Instant::now()).pulse(),
+        };
+        surroundings.observer.ready("door");
+        let (results, _news) = unbounded();
+        let pool = Pool::start(&Arc::new(Closed), &surroundings, &results).unwrap();
+        let alive = Arc::new(AtomicBool::new(true));
+        let record = Incoming {
+            topic: Arc::from("in"),
+            partition: 0,
+            offset: 0,
+            timestamp_ms: 1,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let job = Job { record, epoch: 1, alive: alive.clone(), course: Course::Process, waited_for: None };
+        pool.submit(vec![job]);
+        until("it waits", || !health.report().ready);
+        alive.store(false, Ordering::Release);
+        until("nothing waits any more", || health.report().ready);
+        pool.finish();
+    }
 }
