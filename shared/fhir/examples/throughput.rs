@@ -1,8 +1,10 @@
 //! Measures validations per second on one thread.
 //!
 //! ```text
-//! cargo run --release -p wardstream-fhir --example throughput
+//! cargo run --release -p wardstream-fhir --example throughput [FILE]
 //! ```
+//!
+//! Without a file it takes samples of its own.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -20,6 +22,9 @@ fn main() {
     let started = Instant::now();
     let validator = Validator::r4();
     eprintln!("definitions read in {:?}", started.elapsed());
+    if let Some(file) = std::env::args().nth(1) {
+        return measure("the file", validator, &std::fs::read_to_string(file).expect("a readable file"));
+    }
     for (name, text) in SAMPLES {
         measure(name, validator, &compact(text));
     }

@@ -114,6 +114,26 @@ const fn narrow(number: usize) -> u32 {
     number as u32
 }
 
+/// How many bytes stand for themselves: up to a quote, a backslash or a control character. Eight are looked at together.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    // The lowest bit set is right whatever the borrow does to those above it.
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & HIGH;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special = below(word, 0x20)
+            | below(word ^ (ONES * u64::from(b'"')), 1)
+            | below(word ^ (ONES * u64::from(b'\\')), 1);
+        if special != 0 {
+            return at * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let tail = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+    bytes.len() - rest.len() + tail.unwrap_or(rest.len())
+}
+
 impl Reader<'_> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -234,8 +254,7 @@ impl Reader<'_> {
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or(&[]);
-            let plain = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain(rest);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -355,5 +374,29 @@ impl Reader<'_> {
         self.at += 1;
         self.close(node);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_does_not_stand_for_itself_is_found_wherever_it_is() {
+        let usual = "a!#[]\u{7f}~ é\u{10ffff}\u{80}\u{a0}".repeat(3).into_bytes();
+        assert_eq!(plain(&usual), usual.len());
+        for length in 0..=usual.len() {
+            for at in 0..length {
+                for byte in [b'"', b'\\', 0, b'\n', 0x1F] {
+                    let mut bytes = usual[..length].to_vec();
+                    bytes[at] = byte;
+                    // What follows it must not matter.
+                    if let Some(next) = bytes.get_mut(at + 1) {
+                        *next = b'"';
+                    }
+                    assert_eq!(plain(&bytes), at, "{byte} at {at} of {length}");
+                }
+            }
+        }
     }
 }

@@ -27,8 +27,10 @@ pub(super) fn uuid(value: &str) -> Result<(), Violation> {
 }
 
 pub(super) fn uri(value: &str) -> Result<(), Violation> {
-    if value.is_empty() || value.chars().any(|character| character.is_whitespace() || character.is_control())
-    {
+    // Nearly all are ASCII, of which a look at each byte says as much.
+    let plain = value.bytes().all(|byte| byte.is_ascii_graphic())
+        || !value.chars().any(|character| character.is_whitespace() || character.is_control());
+    if value.is_empty() || !plain {
         return Err(Violation::value(URI));
     }
     match value.split_at_checked(8) {
