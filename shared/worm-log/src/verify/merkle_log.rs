@@ -186,6 +186,12 @@ fn follow(sizes: &BTreeSet<u64>, checkpoints: &BTreeMap<u64, Stated>, report: &m
                         format!("it names another checkpoint of size {previous} than the one that is here");
                     report.add(finding(FindingKind::CheckpointContradicted, key.clone(), detail));
                 }
+                // Of that one alone: a checkpointer that was held up signs a smaller tree later than another a larger one.
+                Some(named) if named.checkpoint.time > stated.checkpoint.time => {
+                    let detail =
+                        format!("it is older than the checkpoint of size {previous}, which it names");
+                    report.add(finding(FindingKind::CheckpointContradicted, key.clone(), detail));
+                }
                 Some(_) => {}
                 // It is there and no checkpoint, which is a finding already.
                 None if sizes.contains(&previous) => {}
@@ -206,10 +212,6 @@ fn follow(sizes: &BTreeSet<u64>, checkpoints: &BTreeMap<u64, Stated>, report: &m
                 report.add(finding(FindingKind::CheckpointContradicted, key.clone(), detail));
             }
             None => {}
-        }
-        if before.is_some_and(|before| before.checkpoint.time > stated.checkpoint.time) {
-            let detail = "it is older than the smaller checkpoint before it";
-            report.add(finding(FindingKind::CheckpointContradicted, key, detail));
         }
         before = Some(stated);
     }

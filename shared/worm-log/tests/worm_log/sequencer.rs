@@ -4,12 +4,12 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use crate::support::{ORIGIN, TOPIC, fill, sealed, sequence, sequencing, signing_key};
+use crate::support::{ORIGIN, TOPIC, fill, sealed, sequence, sequencing, signing_key, verified};
 use wardstream_worm_log::store::{Children, Page, VersionAnomaly};
 use wardstream_worm_log::testing::keys_under;
 use wardstream_worm_log::{
     Appended, Checkpoint, Created, Error, LocalStore, Manifest, NewObject, Sequencer, SequencerConfig,
-    SignedCheckpoint, SigningKey, Store, VerifyingKeys, prove, segment_at,
+    SignedCheckpoint, SigningKey, Store, Verdict, VerifyingKeys, prove, segment_at,
 };
 
 const NOW_MS: i64 = 1_790_000_000_000;
@@ -124,6 +124,27 @@ async fn two_checkpointers_write_one_log() {
     assert_eq!(two.last(), one.last());
     two.append(&manifest(&store, 1, 40).await).await.unwrap();
     assert_eq!(two.checkpoint(NOW_MS + 90_000, 31).await.unwrap().unwrap().size, 6);
+}
+
+#[tokio::test]
+async fn a_checkpointer_that_was_held_up_contradicts_nobody() {
+    let (folder, store) = original().await;
+    let (key, _) = signing_key();
+    let mut one = sequence(&store, &key, 2, [0]).await;
+    let mut held_up = Sequencer::open(store.clone(), sequencing(&key)).await.unwrap();
+    held_up.append(&manifest(&store, 0, 20).await).await.unwrap();
+    // Another takes over where the last checkpoint is, and has signed a larger tree before this one signs its own.
+    one.append(&manifest(&store, 0, 20).await).await.unwrap();
+    one.append(&manifest(&store, 1, 20).await).await.unwrap();
+    let now_ms = one.last().unwrap().time.as_millisecond();
+    one.checkpoint(now_ms + 5_000, 4).await.unwrap();
+    held_up.checkpoint(now_ms + 9_000, 3).await.unwrap();
+    drop(sequence(&store, &key, 2, [40, 60, 80]).await);
+    let (three, four) = (signed(folder.path(), 3), signed(folder.path(), 4));
+    assert_eq!(three.checkpoint().previous, four.checkpoint().previous);
+    assert!(three.checkpoint().time > four.checkpoint().time);
+    let report = verified(&store).await;
+    assert_eq!((report.verdict, report.findings.len()), (Verdict::Whole, 0), "{report}");
 }
 
 #[tokio::test]
