@@ -1,3 +1,6 @@
+mod event;
+mod explain;
+mod hold;
 mod prove;
 
 use std::fs::OpenOptions;
@@ -34,6 +37,10 @@ enum Command {
     Diff(prove::Diff),
     /// Says what the log holds, by its names alone.
     Ls(Ls),
+    /// Tells what became of one event, by its records in every topic, each proved. Exits with 1 if the log has none, or not all.
+    Explain(Box<explain::Explain>),
+    /// Segments under legal hold: adds holds, releases them, lists them. A bucket's alone.
+    Hold(Box<hold::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -104,6 +111,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Command::CheckProof(check) => check.run(),
         Command::Diff(diff) => in_runtime(diff.run()),
         Command::Ls(ls) => in_runtime(ls.run()),
+        Command::Explain(explain) => explain.run(),
+        Command::Hold(hold) => hold.run(),
     };
     outcome.unwrap_or_else(ExitCode::from)
 }
@@ -245,6 +254,11 @@ impl Verify {
 impl Bundle {
     pub(crate) fn new(bundle: String, endpoint: Option<String>, region: Option<String>) -> Self {
         Self { bundle, endpoint, region }
+    }
+
+    /// The folder or the bucket, as it was named.
+    pub(crate) fn name(&self) -> &str {
+        &self.bundle
     }
 
     /// Opens it to read.

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use stream::Reader;
 
 use crate::kafka::{Connection, unavailable};
-use crate::letters::{Content, Found, Log, Office, Position, Selection, content};
+use crate::letters::{Content, Found, Log, Office, Selection, content, letter};
 use crate::output::{Outcome, complain, line, table, usage};
+use crate::position::Position;
 use crate::replay;
 
 /// What `dead-letters` takes.
@@ -51,7 +52,7 @@ struct List {
 #[derive(Debug, clap::Args)]
 struct Show {
     /// The letter as `list` names it, for instance validate.dead-letter/0/17.
-    #[arg(value_name = "LETTER")]
+    #[arg(value_name = "LETTER", value_parser = letter)]
     position: Position,
     /// Write the input's bytes to this new file, readable by this user alone. They carry identifiers.
     #[arg(long, value_name = "FILE")]

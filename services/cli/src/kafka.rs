@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use stream::CodecError;
 
 use crate::output::{Outcome, complain, usage};
 
@@ -70,6 +71,17 @@ impl Connection {
 pub(crate) fn unavailable(error: &(dyn Error + 'static)) -> Outcome {
     complain(format_args!("error: {}", service::chain(error)));
     Outcome::Unavailable
+}
+
+/// A record that cannot be decoded is one of another writer's, or the registry is away.
+pub(crate) fn undecoded(place: impl std::fmt::Display, error: CodecError) -> Outcome {
+    match error {
+        CodecError::Unavailable(error) => unavailable(&error),
+        CodecError::Reject(reject) => {
+            complain(format_args!("error: {place}: {}: {}", reject.code, reject.reason));
+            Outcome::Rejected
+        }
+    }
 }
 
 /// The stages of the line.

@@ -1,9 +1,7 @@
 //! Dead letters and parked records, read from their topics and selected.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::ControlFlow;
-use std::str::FromStr;
 
 use contracts::{
     DEAD_LETTER_SUFFIX, DeadLetter, PARKED_SUFFIX, REPLAYED, Replayed, STAGES, dead_letter_topic,
@@ -14,6 +12,7 @@ use stream::{Codec, CodecError, Incoming, Reader};
 
 use crate::kafka::{Connection, Settings, unavailable};
 use crate::output::{Outcome, complain, usage};
+use crate::position::Position;
 
 /// Which letters a command is about. Several conditions must all hold.
 #[derive(Debug, clap::Args)]
@@ -71,45 +70,21 @@ impl Selection {
     }
 }
 
-/// Where a letter is: `TOPIC/PARTITION/OFFSET`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Position {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
+/// The position of a letter, as `list` prints it.
+///
+/// # Errors
+/// For what is no position, or no position of letters.
+pub(crate) fn letter(text: &str) -> Result<Position, &'static str> {
+    const FORM: &str = "a letter is named as `list` prints it, for instance validate.dead-letter/0/17";
+    let position: Position = text.parse().map_err(|_| FORM)?;
+    if stage(&position).is_some() { Ok(position) } else { Err(FORM) }
 }
 
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.topic, self.partition, self.offset)
-    }
-}
-
-impl FromStr for Position {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "a letter is named as `list` prints it, for instance validate.dead-letter/0/17";
-        let mut parts = text.rsplitn(3, '/');
-        let offset = parts.next().and_then(|part| part.parse().ok()).ok_or(FORM)?;
-        let partition = parts.next().and_then(|part| part.parse().ok()).ok_or(FORM)?;
-        let topic = parts.next().ok_or(FORM)?.to_owned();
-        let position = Self { topic, partition, offset };
-        if position.stage().is_some() { Ok(position) } else { Err(FORM) }
-    }
-}
-
-impl Position {
-    pub(crate) fn of(record: &Incoming) -> Self {
-        Self { topic: record.topic.to_string(), partition: record.partition, offset: record.offset }
-    }
-
-    /// The stage whose letter lies here.
-    pub(crate) fn stage(&self) -> Option<&'static str> {
-        let topic = &self.topic;
-        let name = topic.strip_suffix(DEAD_LETTER_SUFFIX).or_else(|| topic.strip_suffix(PARKED_SUFFIX))?;
-        STAGES.into_iter().find(|stage| *stage == name)
-    }
+/// The stage whose letter lies here.
+pub(crate) fn stage(position: &Position) -> Option<&'static str> {
+    let topic = &position.topic;
+    let name = topic.strip_suffix(DEAD_LETTER_SUFFIX).or_else(|| topic.strip_suffix(PARKED_SUFFIX))?;
+    STAGES.into_iter().find(|stage| *stage == name)
 }
 
 /// A letter, and the record that holds it.
@@ -212,7 +187,7 @@ impl Office {
 
     /// `Rejected` where the record is no letter.
     fn decode(&self, record: Incoming) -> Result<Found, Outcome> {
-        let position = Position::of(&record);
+        let position = Position::from(&record);
         match self.codec.decode::<DeadLetter>(record.value.as_deref()) {
             // The letter has the content; twice 16 MiB are not needed.
             Ok(letter) => Ok(Found { position, letter, record: Incoming { value: None, ..record } }),
@@ -237,7 +212,7 @@ impl Office {
                     // Of another hand: nothing went back that we know of.
                     Err(CodecError::Reject(reject)) => complain(format_args!(
                         "{}: {}: {}",
-                        Position::of(&record),
+                        Position::from(&record),
                         reject.code,
                         reject.reason
                     )),
@@ -303,14 +278,12 @@ mod tests {
 
     #[test]
     fn a_letter_is_named_by_its_position() {
-        let position: Position = "validate.dead-letter/3/17".parse().unwrap();
-        assert_eq!(position.to_string(), "validate.dead-letter/3/17");
-        assert_eq!(position.stage(), Some("validate"));
-        assert_eq!("notify.parked/0/0".parse::<Position>().unwrap().stage(), Some("notify"));
+        assert_eq!(stage(&letter("validate.dead-letter/3/17").unwrap()), Some("validate"));
+        assert_eq!(stage(&letter("notify.parked/0/0").unwrap()), Some("notify"));
         for text in
             ["", "validate.dead-letter", "hl7.raw/0/1", "validate.dead-letter/x/1", "other.parked/0/1"]
         {
-            assert!(text.parse::<Position>().is_err(), "{text:?}");
+            assert!(letter(text).is_err(), "{text:?}");
         }
     }
 }

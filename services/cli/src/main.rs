@@ -3,6 +3,7 @@
 //! One-shot commands take files or standard input, write to standard output, and exit with 0 when all is well, 1 when
 //! something was rejected, 64 on wrong usage, 69 when Kafka or the schema registry does not answer or refuses.
 
+mod access;
 mod audit_log;
 mod classify;
 mod convert;
@@ -15,6 +16,7 @@ mod letters;
 mod line;
 mod models;
 mod output;
+mod position;
 mod records;
 mod redact;
 mod replay;

@@ -7,19 +7,19 @@ mod source;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use contracts::{ACCESS_EVENTS, AccessEvent};
 use jiff::Timestamp;
-use replay::{Access, Content, Kind, Marks, Operator, Purpose, Selection, View, has_identifiers};
-use stream::{Codec, CodecError, Outgoing, Publisher, Reader};
+use replay::{Content, Kind, Marks, Selection, View, has_identifiers};
+use stream::{Codec, CodecError, Reader};
 use tokio::runtime::Runtime;
-use uuid::Uuid;
 use worm_log::{Ledger, Record};
 
+use crate::access::{Deed, Who};
 use crate::audit_log::{Bundle, read_keys, reject};
-use crate::kafka::{Connection, Settings, unavailable};
+use crate::kafka::{Connection, Settings, unavailable, undecoded};
 use crate::output::{Outcome, complain, usage};
+use crate::position::Position;
 use into::Into;
-use output::{Lines, Place, Tally};
+use output::{Lines, Tally};
 use source::{Log, Source};
 
 /// What `replay` takes.
@@ -57,12 +57,8 @@ pub(crate) struct Args {
     unproven: bool,
     #[command(flatten)]
     which: Which,
-    /// Why: a code of HL7's v3-PurposeOfUse such as HOPERAT or PATRQT, words, or a code and words behind it.
-    #[arg(long, value_name = "PURPOSE")]
-    purpose: Purpose,
-    /// Who reads: the identity by which the hospital knows you.
-    #[arg(long, value_name = "IDENTITY")]
-    operator: Operator,
+    #[command(flatten)]
+    who: Who,
     /// Show records as they are.
     #[arg(long, conflicts_with = "into")]
     unmask: bool,
@@ -207,7 +203,15 @@ impl Args {
             }
             (Some(_), None) => return Err(usage("--bundle needs --keys: what nobody signed proves nothing")),
         };
-        self.announce(settings, codec, &runtime, selection, role)?;
+        let brokers = format!("kafka://{}", settings.kafka.bootstrap_servers);
+        let kinds = [(Kind::Replay, None), (Kind::Unmask, role)];
+        let deed = Deed {
+            kinds: if role.is_some() { &kinds } else { &kinds[..1] },
+            source: self.bundle.as_ref().unwrap_or(&brokers),
+            query: &selection.query(self.into.as_deref()),
+            pseudonym: selection.pseudonym.as_deref(),
+        };
+        self.who.announce(settings, codec, &runtime, &deed)?;
         // Not before: to resume into a topic reads it.
         let mut sink = self.sink(settings, selection)?;
         let source = match log {
@@ -269,9 +273,7 @@ impl Args {
     ) -> Result<bool, Outcome> {
         let shown = matches!(sink, Sink::Lines(_));
         let content = if shown || selection.needs_content() {
-            let place =
-                Place { topic: record.topic.clone(), partition: record.partition, offset: record.offset };
-            content(codec, record).map_err(|error| undecoded(&place, error))?
+            content(codec, record).map_err(|error| undecoded(Position::from(record), error))?
         } else {
             Content::Nothing
         };
@@ -318,11 +320,11 @@ impl Args {
         if !self.unmask {
             return Ok(None);
         }
-        let role = settings.access.unmask.get(&self.operator.to_string());
+        let role = settings.access.unmask.get(&self.who.operator.to_string());
         role.map(|role| Some(role.as_str())).ok_or_else(|| {
             complain(format_args!(
                 "error: access.unmask of the configuration gives {} no role that may unmask; nothing was read",
-                self.operator
+                self.who.operator
             ));
             Outcome::Rejected
         })
@@ -337,60 +339,10 @@ impl Args {
             (None, None) => Ok(Sink::Lines(Lines::stdout())),
         }
     }
-
-    /// Writes the access events. When this returns they are in Kafka for good.
-    fn announce(
-        &self,
-        settings: &Settings,
-        codec: &Codec,
-        runtime: &Runtime,
-        selection: &Selection,
-        role: Option<&str>,
-    ) -> Result<(), Outcome> {
-        let publisher = Publisher::new("replay", &settings.kafka, runtime.handle().clone())
-            .map_err(|error| unavailable(&error))?;
-        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let brokers = format!("kafka://{}", settings.kafka.bootstrap_servers);
-        let access = Access {
-            id: Uuid::new_v4(),
-            recorded: Timestamp::now(),
-            kind: Kind::Replay,
-            operator: &self.operator,
-            role: None,
-            purpose: &self.purpose,
-            machine: Some(machine.trim()).filter(|name| !name.is_empty()).unwrap_or("unknown"),
-            source: self.bundle.as_ref().unwrap_or(&brokers),
-            query: &selection.query(self.into.as_deref()),
-            pseudonym: selection.pseudonym.as_deref(),
-        };
-        let mut accesses = vec![access.clone()];
-        if role.is_some() {
-            accesses.push(Access { kind: Kind::Unmask, role, ..access });
-        }
-        for access in accesses {
-            let event: AccessEvent = access.event();
-            let value =
-                codec.encode(ACCESS_EVENTS, &event).map_err(|error| undecoded(ACCESS_EVENTS, error))?;
-            let record = Outgoing::new(ACCESS_EVENTS, Some(event.operator.into_bytes()), value);
-            publisher.publish_blocking(&record).map_err(|error| unavailable(&error))?;
-        }
-        Ok(())
-    }
-}
-
-/// A record that cannot be decoded is one of another writer's, or the registry is away.
-fn undecoded(place: impl std::fmt::Display, error: CodecError) -> Outcome {
-    match error {
-        CodecError::Unavailable(error) => unavailable(&error),
-        CodecError::Reject(reject) => {
-            complain(format_args!("error: {place}: {}: {}", reject.code, reject.reason));
-            Outcome::Rejected
-        }
-    }
 }
 
 /// A topic of the line is Avro, as its contract says; what has no contract is a feed's.
-fn content(codec: &Codec, record: &Record) -> Result<Content, CodecError> {
+pub(crate) fn content(codec: &Codec, record: &Record) -> Result<Content, CodecError> {
     let Some(value) = &record.value else { return Ok(Content::Nothing) };
     let contract = contracts::topics(1).into_iter().find(|contract| contract.name == record.topic);
     if contract.is_some_and(|contract| contract.schema.is_some()) {

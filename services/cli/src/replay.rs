@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use contracts::headers::{
-    EVENT_ID, OUTPUT_INDEX, RECEIVED_AT, RELEASE, REPLAY_OFFSET, REPLAY_PARTITION, REPLAY_TOPIC,
-    SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIMESTAMP, SOURCE_TOPIC,
+    EVENT_ID, NOT_REPLAYED, RECEIVED_AT, RELEASE, REPLAY_OFFSET, REPLAY_PARTITION, REPLAY_TOPIC,
+    SOURCE_PARTITION, SOURCE_TOPIC,
 };
 use contracts::{DeadLetter, PARKED_SUFFIX, REPLAYED, Replayed, parked_topic};
 use jiff::Timestamp;
@@ -22,8 +22,9 @@ use stream::{
 };
 
 use crate::kafka::{Connection, unavailable};
-use crate::letters::{Content, Entry, Found, Log, Office, Position, Selection, content};
+use crate::letters::{Content, Entry, Found, Log, Office, Selection, content, letter, stage};
 use crate::output::{Outcome, complain, line, table, usage};
+use crate::position::Position;
 
 /// What `dead-letters replay` takes.
 #[derive(Debug, clap::Args)]
@@ -38,7 +39,7 @@ released and flows again.
 An input that was too large for its letter (STREAM-902) is read at its own position, as long as it is there.")]
 pub(crate) struct Args {
     /// Letters as `list` names them; else those that are selected.
-    #[arg(value_name = "LETTER", conflicts_with_all = ["Selection", "all"])]
+    #[arg(value_name = "LETTER", value_parser = letter, conflicts_with_all = ["Selection", "all"])]
     letters: Vec<Position>,
     /// Every letter of every stage.
     #[arg(long)]
@@ -93,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Outcome> {
         runs.extend(args.selection.stages().into_iter().map(|stage| ((stage, parked), Vec::new())));
     }
     for position in &args.letters {
-        if let Some(stage) = position.stage() {
+        if let Some(stage) = stage(position) {
             runs.entry((stage, position.topic.ends_with(PARKED_SUFFIX))).or_default().push(position);
         }
     }
@@ -380,21 +381,11 @@ impl Keys {
 /// The input as it was. Without the lineage of its first time: behind later records of the same source the guard
 /// against duplicates would take it for one.
 fn input(found: &Found, value: Option<Vec<u8>>) -> Verbatim {
-    const DROPPED: [&str; 8] = [
-        SOURCE_TOPIC,
-        SOURCE_PARTITION,
-        SOURCE_OFFSET,
-        SOURCE_TIMESTAMP,
-        OUTPUT_INDEX,
-        REPLAY_TOPIC,
-        REPLAY_PARTITION,
-        REPLAY_OFFSET,
-    ];
     let Found { position, letter, record } = found;
     let mut headers: Vec<(String, Option<Vec<u8>>)> = letter
         .headers
         .iter()
-        .filter(|header| !DROPPED.contains(&header.name.as_str()))
+        .filter(|header| !NOT_REPLAYED.contains(&header.name.as_str()))
         .map(|header| (header.name.clone(), header.value.clone()))
         .collect();
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(value.into_bytes())));

@@ -325,7 +325,7 @@ const OWN: &[Page] = &[
     page(
         "WORM-611",
         "store denies access",
-        "give the audit principal PutObject, PutObjectRetention, GetObject, ListBucket, ListBucketVersions, GetBucketVersioning and GetBucketObjectLockConfiguration on the bucket",
+        "give the audit principal PutObject, PutObjectRetention, GetObject, ListBucket, ListBucketVersions, GetBucketVersioning and GetBucketObjectLockConfiguration on the bucket; who changes legal holds needs PutObjectLegalHold and GetObjectLegalHold",
     ),
     page(
         "WORM-612",

@@ -53,4 +53,16 @@ pub mod headers {
     /// The key of this record is no longer parked, if as many of its records are parked as this says. It is written
     /// behind their replay; when more were parked meanwhile the stage drops it, and they have to be replayed first.
     pub const RELEASE: &str = "ws-release";
+    /// What was true of a record where it lay and is not where a replay writes it: its lineage, an earlier replay, a release.
+    pub const NOT_REPLAYED: [&str; 9] = [
+        SOURCE_TOPIC,
+        SOURCE_PARTITION,
+        SOURCE_OFFSET,
+        SOURCE_TIMESTAMP,
+        OUTPUT_INDEX,
+        REPLAY_TOPIC,
+        REPLAY_PARTITION,
+        REPLAY_OFFSET,
+        RELEASE,
+    ];
 }

@@ -28,9 +28,9 @@ pub struct NotificationSent {
     pub received_at: i64,
     /// UUID of the notification, the same after a replay.
     pub notification_id: String,
-    /// `email`.
+    /// `email`, `webhook` or `sms`.
     pub channel: String,
-    /// Message-ID of the mail.
+    /// Message-ID of the mail; otherwise the notification's id, which goes with it.
     pub message_id: String,
     /// Names of the routes.
     pub recipients: Vec<String>,
@@ -117,14 +117,14 @@ pub struct Replayed {
     pub replayed_at: i64,
 }
 
-/// `access.events`: somebody reads what the line keeps, or has it shown without a mask. The key is the operator.
+/// `access.events`: somebody reads what the line keeps, has it shown without a mask, or changes a legal hold. The key is the operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessEvent {
     /// UUID of the access; those of one run of a command share it.
     pub access_id: String,
     /// Milliseconds since the epoch.
     pub recorded_at: i64,
-    /// `replay` or `unmask`.
+    /// `replay`, `unmask`, `explain`, `hold` or `unhold`.
     pub kind: String,
     /// The operator's identity.
     pub operator: String,

@@ -166,6 +166,12 @@ pub enum Kind {
     Replay,
     /// Their content is shown as it is.
     Unmask,
+    /// What became of an event is told.
+    Explain,
+    /// They are put under legal hold.
+    Hold,
+    /// The hold is taken away.
+    Unhold,
 }
 
 impl Kind {
@@ -175,6 +181,20 @@ impl Kind {
         match self {
             Self::Replay => "replay",
             Self::Unmask => "unmask",
+            Self::Explain => "explain",
+            Self::Hold => "hold",
+            Self::Unhold => "unhold",
+        }
+    }
+}
+
+impl Kind {
+    /// The code of a hold in HL7's iso-21089-lifecycle; none for what only reads.
+    fn lifecycle(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Hold => Some(("hold", "Add Legal Hold Record Lifecycle Event")),
+            Self::Unhold => Some(("unhold", "Remove Legal Hold Record Lifecycle Event")),
+            Self::Replay | Self::Unmask | Self::Explain => None,
         }
     }
 }
@@ -273,7 +293,7 @@ impl Access<'_> {
                 "role": {"system": "http://terminology.hl7.org/CodeSystem/object-role", "code": "1", "display": "Patient"},
             }));
         }
-        json!({
+        let mut event = json!({
             "resourceType": "AuditEvent",
             "meta": {"profile": [if self.pseudonym.is_some() { PATIENT_QUERY } else { QUERY }]},
             "type": {
@@ -314,7 +334,22 @@ impl Access<'_> {
                 }],
             },
             "entity": entities,
-        })
+        });
+        // No pattern of BALP covers a hold: its query only says which records.
+        if let Some((code, display)) = self.kind.lifecycle() {
+            let lifecycle = json!({
+                "system": "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle",
+                "code": code,
+                "display": display,
+            });
+            event["type"] = lifecycle;
+            event["action"] = json!("U");
+            if let Some(event) = event.as_object_mut() {
+                event.shift_remove("meta");
+            }
+            event["subtype"] = json!([{"system": "urn:wardstream:access", "code": self.kind.name()}]);
+        }
+        event
     }
 }
 
@@ -409,6 +444,20 @@ mod tests {
         assert_eq!(audit["entity"][2]["what"]["identifier"]["value"], "p-7");
         assert_eq!(audit["agent"][2]["role"][0]["text"], "privacy-officer");
         assert!(audit["agent"][2]["purposeOfUse"][0].get("coding").is_none(), "no code was named");
+    }
+
+    #[test]
+    fn a_hold_is_an_event_in_the_life_of_a_record() {
+        for (kind, code) in [(Kind::Hold, "hold"), (Kind::Unhold, "unhold")] {
+            let event = event(kind, "HLEGAL: case 7", None, "topic=hl7.raw");
+            assert_eq!(event.kind, code);
+            let audit = assert_valid(&event);
+            assert_eq!((audit["type"]["code"].as_str(), audit["action"].as_str()), (Some(code), Some("U")));
+            assert!(audit.get("meta").is_none());
+            assert_eq!(audit["entity"][0]["description"], "topic=hl7.raw");
+        }
+        let explained = event(Kind::Explain, "HCOMPL", None, "event-id=e");
+        assert_pattern(&assert_valid(&explained));
     }
 
     #[test]

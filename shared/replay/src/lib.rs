@@ -1,15 +1,18 @@
-//! Which records a replay gives, who may see them how, and the access event that says so. Pure: it reads no clock and opens nothing.
+//! Which records a replay gives, who may see them how, what became of an event, and the access event that says so. Pure: it reads no clock and opens nothing.
 //!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`access`](Access) | the access event, a FHIR AuditEvent by IHE BALP |
 //! | [`selection`](Selection) | which records: by place, by time, and by what they say of themselves |
+//! | [`story`](Story) | what became of one event, as its records tell it |
 //! | [`view`](View) | a record as JSON, masked or as it is |
 
 mod access;
 mod selection;
+mod story;
 mod view;
 
 pub use access::{Access, Kind, Operator, Purpose, TextError};
 pub use selection::{Marks, Selection};
+pub use story::{Place, Step, Story, What, event_of, has_events, names_event_in_value};
 pub use view::{Content, View, has_identifiers};

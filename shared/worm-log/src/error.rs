@@ -301,7 +301,7 @@ impl Error {
                 "nothing is lost: offsets are committed only after the write, which is tried again; check the store's health"
             }
             Self::AccessDenied { .. } => {
-                "give the audit principal PutObject, PutObjectRetention, GetObject, ListBucket, ListBucketVersions, GetBucketVersioning and GetBucketObjectLockConfiguration on the bucket"
+                "give the audit principal PutObject, PutObjectRetention, GetObject, ListBucket, ListBucketVersions, GetBucketVersioning and GetBucketObjectLockConfiguration on the bucket; who changes legal holds needs PutObjectLegalHold and GetObjectLegalHold"
             }
             Self::Bucket { .. } => {
                 "create a bucket with Object Lock enabled (that enables versioning too) and name it in the settings"

@@ -95,6 +95,16 @@ impl Ledger {
         &self.checkpoint
     }
 
+    /// The topics of the log, those included of which nothing is under a checkpoint yet.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn topics<S: Store>(&self, store: &S) -> Result<BTreeSet<String>, Error> {
+        let folders = store.children(SEGMENTS).await?.folders;
+        let logged = self.partitions.keys().map(|(topic, _)| topic.clone());
+        Ok(folders.into_iter().filter(|folder| is_topic_name(folder)).chain(logged).collect())
+    }
+
     /// The partitions of a topic, those included of which nothing is under a checkpoint yet.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The log in a bucket with S3 Object Lock. The only module beside those for tests that imports the AWS SDK.
 
+mod hold;
+
 use std::io::Read;
 use std::time::Duration;
 

@@ -91,8 +91,9 @@ impl CheckProof {
             jiff::Timestamp::from_millisecond(milliseconds)
                 .map_or_else(|_| "?".to_owned(), |time| time.to_string())
         };
-        let hash =
-            |bytes: Option<&Vec<u8>>| bytes.map_or_else(|| "none".to_owned(), |bytes| hex(&sha256(bytes)));
+        let hash = |bytes: Option<&Vec<u8>>| {
+            bytes.map_or_else(|| "none".to_owned(), |bytes| hex::encode(sha256(bytes)))
+        };
         let checkpoint = proof.checkpoint().checkpoint();
         // Sizes and hashes, so that who has the message can compare, and who has not learns nothing.
         line(format_args!("proof holds: {}/{}/{}", record.topic, record.partition, record.offset));
@@ -113,10 +114,6 @@ impl CheckProof {
         ));
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Diff {

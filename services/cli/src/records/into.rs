@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 
 use contracts::EventId;
 use contracts::headers::{
-    EVENT_ID, OUTPUT_INDEX, RECEIVED_AT, RELEASE, REPLAY_OFFSET, REPLAY_PARTITION, REPLAY_TOPIC,
-    SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIMESTAMP, SOURCE_TOPIC,
+    EVENT_ID, NOT_REPLAYED, RECEIVED_AT, REPLAY_OFFSET, REPLAY_PARTITION, REPLAY_TOPIC,
 };
 use stream::{Incoming, Reader, TransactionError, TransactionalWriter, Verbatim};
 use worm_log::Record;
@@ -18,19 +17,6 @@ use crate::output::{Outcome, complain};
 const BATCH_RECORDS: usize = 500;
 /// Bytes after which a transaction ends: one record may have as many by itself.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
-/// What was true of the record where it lay, and is not where it goes.
-const DROPPED: [&str; 9] = [
-    SOURCE_TOPIC,
-    SOURCE_PARTITION,
-    SOURCE_OFFSET,
-    SOURCE_TIMESTAMP,
-    OUTPUT_INDEX,
-    REPLAY_TOPIC,
-    REPLAY_PARTITION,
-    REPLAY_OFFSET,
-    RELEASE,
-];
-
 /// A topic that takes records.
 pub(super) struct Into {
     topic: String,
@@ -98,7 +84,7 @@ fn origin(record: &Incoming) -> Option<((String, i32), i64)> {
 
 /// The record for another topic. It keeps its key, its value and its event; of a feed's record the event is that of its place.
 fn again(record: &Record, topic: &str) -> Verbatim {
-    let kept = record.headers.iter().filter(|(name, _)| !DROPPED.contains(&name.as_str()));
+    let kept = record.headers.iter().filter(|(name, _)| !NOT_REPLAYED.contains(&name.as_str()));
     let mut headers: Vec<(String, Option<Vec<u8>>)> = kept.cloned().collect();
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(value.into_bytes())));
     if !record.headers.iter().any(|(name, _)| name == EVENT_ID) {
@@ -119,6 +105,8 @@ fn again(record: &Record, topic: &str) -> Verbatim {
 
 #[cfg(test)]
 mod tests {
+    use contracts::headers::SOURCE_TOPIC;
+
     use super::*;
 
     #[test]

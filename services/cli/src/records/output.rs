@@ -1,7 +1,6 @@
 //! Where records go, and how many.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,26 +11,13 @@ use serde_json::Value;
 use worm_log::Record;
 
 use crate::output::{Outcome, complain, line, table, usage};
-
-/// Where a record is. Its `Display` is `topic/partition/offset`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) topic: String,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.topic, self.partition, self.offset)
-    }
-}
+use crate::position::Position;
 
 /// Takes records as lines of JSON.
 pub(super) struct Lines {
     to: Box<dyn Write>,
     /// The last record that an earlier run gave; everything up to it is left out.
-    last: Option<Place>,
+    last: Option<Position>,
     /// Topics in their order.
     topics: Vec<String>,
 }
@@ -86,7 +72,7 @@ fn written(result: io::Result<()>) -> Result<(), Outcome> {
 }
 
 /// Where the last whole line of a file ends, and the place in it.
-fn resume_at(file: &File) -> io::Result<(u64, Option<Place>)> {
+fn resume_at(file: &File) -> io::Result<(u64, Option<Position>)> {
     let mut reader = BufReader::new(file);
     let (mut whole, mut last) = (0, Vec::new());
     loop {
@@ -103,7 +89,7 @@ fn resume_at(file: &File) -> io::Result<(u64, Option<Place>)> {
     }
     let place = || {
         let line: Value = serde_json::from_slice(&last).ok()?;
-        Some(Place {
+        Some(Position {
             topic: line.get("topic")?.as_str()?.to_owned(),
             partition: line.get("partition")?.as_i64()?.try_into().ok()?,
             offset: line.get("offset")?.as_i64()?,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use contracts::headers::{EVENT_ID, REPLAY_OFFSET};
+use contracts::headers::{EVENT_ID, REPLAY_OFFSET, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TOPIC};
 use contracts::{ACCESS_EVENTS, AccessEvent, EventId, FhirReceived};
 use fhir::Validator;
 use serde_json::{Value, json};
@@ -58,6 +58,20 @@ impl Log {
         self.bench.run_with(&[&fixed[..], &who, arguments].concat(), &[&environment[..], more].concat())
     }
 
+    /// Runs a command of `audit` that is recorded, on the bucket; as administrator, or as the audit principal.
+    fn audit(&self, administrator: bool, command: &[&str], arguments: &[&str]) -> Ran {
+        let mut config = self.server.audit_config();
+        if administrator {
+            config = self.server.admin_config(&config.bucket);
+        }
+        let (keys, bundle) = (self.path("log.keys"), format!("s3://{}", config.bucket));
+        let fixed =
+            ["--bundle", &bundle, "--endpoint", self.server.endpoint(), "--keys", keys.to_str().unwrap()];
+        let key = config.access_key.unwrap();
+        let environment = [("AWS_ACCESS_KEY_ID", key.id.as_str()), ("AWS_SECRET_ACCESS_KEY", &key.secret)];
+        self.bench.run_with(&[&["audit"], command, &fixed[..], arguments].concat(), &environment)
+    }
+
     /// Runs `replay` on a copy in a folder.
     fn replay_copy(&self, root: &Path, arguments: &[&str]) -> Ran {
         let keys = self.path("log.keys");
@@ -79,8 +93,22 @@ fn record(topic: &str, partition: i32, offset: i64, value: Vec<u8>) -> Record {
         timestamp_ms: START_MS + offset * 1_000,
         key: Some(b"HARBOR|00482913".to_vec()),
         value: Some(value),
-        headers: vec![("ward".to_owned(), Some(b"W1".to_vec()))],
+        headers: headers(topic, offset),
     }
+}
+
+/// A feed's own; those of the line for what a stage wrote.
+fn headers(topic: &str, offset: i64) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut headers = vec![("ward", "W1".to_owned())];
+    if topic != "hl7.raw" {
+        headers.extend([
+            (EVENT_ID, EventId::at("hl7.raw", 0, offset).to_string()),
+            (SOURCE_TOPIC, "hl7.raw".to_owned()),
+            (SOURCE_PARTITION, "0".to_owned()),
+            (SOURCE_OFFSET, offset.to_string()),
+        ]);
+    }
+    headers.into_iter().map(|(name, value)| (name.to_owned(), Some(value.into_bytes()))).collect()
 }
 
 fn received(offset: i64) -> FhirReceived {
@@ -155,6 +183,8 @@ fn records_come_once_more_and_who_read_them_is_recorded_before() {
     selections_are_exact(&log);
     masks_hold_until_a_role_lifts_them(&log);
     a_file_goes_on_where_it_ended(&log);
+    an_event_tells_its_story(&log);
+    holds_are_added_listed_and_released(&log);
     kafka_is_read_and_written_to(&log);
     an_auditor_walks_through(&log);
     what_is_not_proved_stops(&log);
@@ -302,6 +332,135 @@ fn a_file_goes_on_where_it_ended(log: &Log) {
     }
 }
 
+fn an_event_tells_its_story(log: &Log) {
+    let who = ["--operator", OPERATOR, "--purpose", "HCOMPL: case 7"];
+    let explain =
+        |named: &str, more: &[&str]| log.audit(false, &["explain", named], &[&who[..], more].concat());
+    let event = EventId::at("hl7.raw", 0, 3).to_string();
+    for named in [event.as_str(), "hl7.raw/0/3", "fhir.received/0/3"] {
+        let ran = explain(named, &["--json"]);
+        assert_eq!(ran.code, 0, "{named}: {}", ran.err);
+        let story = ran.json();
+        assert_eq!((&story["event_id"], &story["checkpoint"]["size"]), (&json!(event), &json!(6)));
+        let [fed, received] = story["records"].as_array().unwrap().as_slice() else { panic!("{story:#}") };
+        assert_eq!((&fed["topic"], &fed["step"]["what"]), (&json!("hl7.raw"), &json!("fed")));
+        assert_eq!(fed["step"]["fate"], json!(["emitted"]));
+        assert_eq!(
+            (&received["step"]["stage"], &received["step"]["from"]),
+            (&json!("ingest"), &json!("hl7.raw/0/3"))
+        );
+        assert_eq!(received["step"]["fate"], json!([]), "validate has not read it");
+        assert_eq!((&received["leaf"], &received["proved"]), (&json!(5), &json!(true)));
+        assert_eq!(received["segment"], "seg/fhir.received/0/00000000000000000000.avro");
+        assert!(received["retain_until"].is_string() && received["segment_sha256"].is_string());
+        assert!(!ran.out.contains("Carter") && !ran.out.contains("00482913") && ran.out.contains("ADT^A01"));
+    }
+    let access = log.accesses().pop().unwrap();
+    assert_eq!((access.kind.as_str(), access.purpose.as_str()), ("explain", "HCOMPL: case 7"));
+    assert_eq!(access.query, "topic=fhir.received&partition=0&first-offset=3&next-offset=4");
+
+    let table = explain(&event, &[]);
+    let rows: Vec<Vec<&str>> = table.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows.len(), 4, "{}", table.out);
+    assert!(table.out.starts_with(&format!(
+        "event {event}: records 2, not proved 0, by the checkpoint of ward.example/audit of size 6"
+    )));
+    assert_eq!(rows[2][1..7], ["hl7.raw/0/3", "fed", "-", "-", "emitted", "0"], "{}", table.out);
+    assert_eq!(
+        rows[3][1..6],
+        ["fhir.received/0/3", "emitted", "ingest", "hl7.raw/0/3", "none"],
+        "{}",
+        table.out
+    );
+
+    let pending = explain("hl7.raw/1/25", &["--json"]).json();
+    assert_eq!(
+        (&pending["records"][0]["proved"], &pending["records"][0]["leaf"]),
+        (&json!(false), &Value::Null)
+    );
+    let later = explain(&event, &["--from", "2100-01-01T00:00:00Z"]);
+    assert_eq!((later.code, later.err.contains("nothing of event")), (1, true), "{}", later.err);
+    let gone = explain("hl7.raw/0/30", &[]);
+    assert_eq!((gone.code, gone.err.contains("WORM-621")), (1, true), "{}", gone.err);
+    let anonymous = log.audit(false, &["explain", &event], &[]);
+    assert_eq!((anonymous.code, anonymous.err.contains("--operator")), (64, true), "{}", anonymous.err);
+
+    // An altered segment is named, and hides nothing of the others.
+    let (root, keys) = (log.path("altered"), log.path("log.keys"));
+    copy(&log.path("copy"), &root).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let bundle = Bundle::open(&root).unwrap();
+    runtime.block_on(bundle.tamper(Tampering::FlipByte, &log.key, &mut |of| of - 1)).unwrap();
+    let place = ["--bundle", root.to_str().unwrap(), "--keys", keys.to_str().unwrap()];
+    let ran = log.bench.run(&[&["audit", "explain", &event], &place[..], &who].concat());
+    assert_eq!((ran.code, ran.out.lines().count()), (1, 3), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("WORM-623") && ran.err.contains("fhir.received/0"), "{}", ran.err);
+}
+
+fn holds_are_added_listed_and_released(log: &Log) {
+    let who = ["--operator", OPERATOR, "--purpose", "HLEGAL: case 7"];
+    let hold = |command: &str, more: &[&str]| log.audit(true, &["hold", command], &[&who[..], more].concat());
+    let on_hold = || log.audit(true, &["hold", "ls"], &[]).out;
+    assert!(on_hold().ends_with("on hold: segments 0 of 7\n"), "{}", on_hold());
+
+    let before = log.accesses().len();
+    let dry = hold("add", &["--topic", "hl7.raw", "--dry-run"]);
+    assert_eq!(dry.code, 0, "{}", dry.err);
+    assert!(dry.out.ends_with("would be put on hold: segments 6 of 6\n"), "{}", dry.out);
+    assert_eq!(log.accesses().len(), before, "nothing was read or changed");
+    assert!(on_hold().ends_with("on hold: segments 0 of 7\n"));
+
+    let added = hold("add", &["--event", "hl7.raw/0/3"]);
+    assert!(
+        added.code == 0 && added.out.ends_with("put on hold: segments 2 of 2\n"),
+        "{}{}",
+        added.out,
+        added.err
+    );
+    let kinds: Vec<_> = log.accesses()[before..].iter().map(|access| access.kind.clone()).collect();
+    assert_eq!(kinds, ["explain", "hold"]);
+    let ls = on_hold();
+    assert!(
+        ls.lines().any(|line| line.starts_with("fhir.received") && line.ends_with("segment and manifest")),
+        "{ls}"
+    );
+    assert!(ls.ends_with("on hold: segments 2 of 7\n"), "{ls}");
+    let raw = hold("add", &["--topic", "hl7.raw"]);
+    assert!(
+        raw.out.contains("was on hold") && raw.out.ends_with("put on hold: segments 5 of 6\n"),
+        "{}",
+        raw.out
+    );
+
+    let time = jiff::Timestamp::from_millisecond(START_MS + 10_000).unwrap().to_string();
+    let some = hold("release", &["--topic", "hl7.raw", "--topic", "fhir.received", "--to", &time]);
+    assert!(some.out.ends_with("released: segments 3 of 3\n"), "{}{}", some.out, some.err);
+    assert!(hold("release", &["--topic", "hl7.raw"]).out.ends_with("released: segments 4 of 6\n"));
+    assert!(on_hold().ends_with("on hold: segments 0 of 7\n"));
+    assert_eq!(log.accesses().pop().unwrap().kind, "unhold");
+
+    // Who may not change holds changes none, and is told what is missing.
+    let refused = log.audit(false, &["hold", "add"], &[&who[..], &["--topic", "hl7.raw"]].concat());
+    assert_eq!(refused.code, 64, "{}{}", refused.out, refused.err);
+    assert!(
+        refused.err.contains("WORM-611") && refused.err.contains("PutObjectLegalHold"),
+        "{}",
+        refused.err
+    );
+    let folder = log.path("copy");
+    let keys = log.path("log.keys");
+    let local = log.bench.run(&[
+        "audit",
+        "hold",
+        "ls",
+        "--bundle",
+        folder.to_str().unwrap(),
+        "--keys",
+        keys.to_str().unwrap(),
+    ]);
+    assert_eq!((local.code, local.err.contains("a folder has none")), (64, true), "{}", local.err);
+}
+
 fn kafka_is_read_and_written_to(log: &Log) {
     let bench = &log.bench;
     let replay = |arguments: &[&str]| {
@@ -380,7 +539,7 @@ fn an_auditor_walks_through(log: &Log) {
             other => panic!("a block of {other}"),
         }
     }
-    assert_eq!(blocks, 7);
+    assert_eq!(blocks, 8);
     assert_eq!(fs::read_to_string(here.join("records.ndjson")).unwrap().lines().count(), 10);
 }
 
