@@ -1,10 +1,15 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::{Duration, Error, Secret};
 
-use crate::{Composer, ComposerConfig, Mailer, MailerConfig, RoutingTable, Security};
+use crate::message::Console;
+use crate::{
+    Address, Alphabet, Composer, ComposerConfig, Format, Mailer, MailerConfig, RoutingTable, Security,
+    SmsConfig, SmsTemplate, WebhookConfig, WebhookTemplate,
+};
 
 /// Configuration of `notify`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -18,6 +23,10 @@ pub struct Config {
     pub telemetry: telemetry::Config,
     /// The mail server.
     pub smtp: Smtp,
+    /// Webhooks by name; a recipient names one as `webhook:NAME`.
+    pub webhooks: BTreeMap<String, Webhook>,
+    /// The SMS gateway; a recipient names a number as `sms:+NUMBER`.
+    pub sms: Sms,
     /// Whom to tell, and in what words.
     pub notify: Notify,
 }
@@ -70,6 +79,130 @@ pub enum SmtpSecurity {
     Tls,
     /// None.
     Plaintext,
+}
+
+/// A receiver of signed webhooks.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhook {
+    /// Where notifications are posted: https, or http on this machine.
+    pub url: String,
+    /// What they are signed with: `whsec_` and base64 of 24 to 64 random bytes.
+    pub secret: Secret,
+    /// The secret before this one. While both are set, each notification has both signatures.
+    pub former_secret: Secret,
+    /// Whether the payload carries the patient's pseudonym.
+    pub pseudonym: bool,
+    /// PEM file with the certificate authorities to trust instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// Longest wait for the answer.
+    pub timeout: Duration,
+    /// Once an event is this old it is not held up for this webhook, where another channel took it; when not set it is
+    /// held until the webhook is back.
+    pub give_up_after: Option<Duration>,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            secret: Secret::default(),
+            former_secret: Secret::default(),
+            pseudonym: false,
+            ca_file: None,
+            timeout: Duration::from_secs(10),
+            give_up_after: None,
+        }
+    }
+}
+
+/// The HTTP gateway of an SMS provider. `{to}` stands for the number, `{text}` for the text, `{id}` for the notification's
+/// id, in `url` and `body`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sms {
+    /// Address, a template: https, or http on this machine. Empty: no SMS.
+    pub url: String,
+    /// Method of the request.
+    pub method: SmsMethod,
+    /// Value of the header `Authorization`, for instance `Bearer …` or `Basic …`.
+    pub authorization: Secret,
+    /// Further headers.
+    pub headers: BTreeMap<String, String>,
+    /// How the body is written: `json`, `form` or `text`.
+    pub format: SmsFormat,
+    /// Body, a template; empty: none.
+    pub body: String,
+    /// Longest text. 160 characters of `gsm7` or 70 of `unicode` are one message.
+    pub max_characters: usize,
+    /// `gsm7`: what that alphabet lacks is written with what it has; characters of its extension, such as `[`, count two.
+    /// `unicode`: every character as it is.
+    pub alphabet: SmsAlphabet,
+    /// Whether the text has sentences of the summary, as far as they fit.
+    pub summary: bool,
+    /// PEM file with the certificate authorities to trust instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// Longest wait for the answer.
+    pub timeout: Duration,
+    /// Once an event is this old it is not held up for the gateway, where another channel took it; when not set it is
+    /// held until the gateway is back.
+    pub give_up_after: Option<Duration>,
+}
+
+impl Default for Sms {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            method: SmsMethod::default(),
+            authorization: Secret::default(),
+            headers: BTreeMap::new(),
+            format: SmsFormat::default(),
+            body: r#"{"to": "{to}", "text": "{text}"}"#.to_owned(),
+            max_characters: 160,
+            alphabet: SmsAlphabet::default(),
+            summary: true,
+            ca_file: None,
+            timeout: Duration::from_secs(10),
+            give_up_after: None,
+        }
+    }
+}
+
+/// Method of a request to the SMS gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SmsMethod {
+    /// POST.
+    #[default]
+    Post,
+    /// PUT.
+    Put,
+    /// GET.
+    Get,
+}
+
+/// How the body of a request to the SMS gateway is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SmsFormat {
+    /// `application/json`; fields stand inside strings.
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `text/plain`.
+    Text,
+}
+
+/// Characters of an SMS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SmsAlphabet {
+    /// The GSM 7-bit default alphabet (3GPP TS 23.038).
+    #[default]
+    Gsm7,
+    /// UCS-2.
+    Unicode,
 }
 
 /// Whom to tell, and in what words.
@@ -155,6 +288,120 @@ impl Notify {
     }
 }
 
+impl Sms {
+    fn template(&self, console: Console) -> Result<SmsTemplate, crate::Error> {
+        let config = SmsConfig {
+            method: match self.method {
+                SmsMethod::Post => reqwest::Method::POST,
+                SmsMethod::Put => reqwest::Method::PUT,
+                SmsMethod::Get => reqwest::Method::GET,
+            },
+            url: self.url.clone(),
+            authorization: self.authorization.clone(),
+            headers: self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            format: match self.format {
+                SmsFormat::Json => Format::Json,
+                SmsFormat::Form => Format::Form,
+                SmsFormat::Text => Format::Text,
+            },
+            body: self.body.clone(),
+            max_characters: self.max_characters,
+            alphabet: match self.alphabet {
+                SmsAlphabet::Gsm7 => Alphabet::Gsm7,
+                SmsAlphabet::Unicode => Alphabet::Unicode,
+            },
+            summary: self.summary,
+            ca_file: self.ca_file.clone(),
+            timeout: self.timeout.get(),
+            give_up_after: self.give_up_after.map(Duration::get),
+        };
+        SmsTemplate::new(&config, console)
+    }
+}
+
+impl Webhook {
+    fn template(&self, name: &str, console: Console) -> Result<WebhookTemplate, crate::Error> {
+        let config = WebhookConfig {
+            name: name.to_owned(),
+            url: self.url.clone(),
+            secrets: [&self.secret, &self.former_secret]
+                .into_iter()
+                .filter(|s| !s.is_empty())
+                .cloned()
+                .collect(),
+            pseudonym: self.pseudonym,
+            ca_file: self.ca_file.clone(),
+            timeout: self.timeout.get(),
+            give_up_after: self.give_up_after.map(Duration::get),
+        };
+        WebhookTemplate::new(&config, console)
+    }
+}
+
+impl Config {
+    /// The webhooks, checked.
+    ///
+    /// # Errors
+    /// Every fault, with the key it lies in.
+    pub fn webhooks(&self) -> Result<Vec<WebhookTemplate>, Vec<Error>> {
+        if self.webhooks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let console = self.console().map_err(|error| vec![error])?;
+        let (mut webhooks, mut faults) = (Vec::new(), Vec::new());
+        for (name, webhook) in &self.webhooks {
+            match webhook.template(name, console.clone()) {
+                Ok(template) => webhooks.push(template),
+                Err(error) => faults.push(channel_fault(&format!("webhooks.{name}"), &error)),
+            }
+        }
+        if faults.is_empty() { Ok(webhooks) } else { Err(faults) }
+    }
+
+    /// The SMS gateway, checked; `None` when it is not set up.
+    ///
+    /// # Errors
+    /// The first fault, with the key it lies in.
+    pub fn sms_gateway(&self) -> Result<Option<SmsTemplate>, Error> {
+        if self.sms.url.is_empty() {
+            return Ok(None);
+        }
+        let console = self.console()?;
+        self.sms.template(console).map(Some).map_err(|error| channel_fault("sms", &error))
+    }
+
+    fn console(&self) -> Result<Console, Error> {
+        Console::parse(&self.notify.console_url)
+            .map_err(|error| Error::invalid("notify.console_url", error.to_string()))
+    }
+
+    /// Whether each recipient's channel is there.
+    fn reachable(&self) -> Result<(), Error> {
+        let routing = self.notify.routing()?;
+        for recipient in routing.everyone() {
+            let missing = match &recipient.address {
+                Address::Mail(_) => None,
+                Address::Webhook(name) => {
+                    (!self.webhooks.contains_key(name)).then(|| format!("webhook {name}"))
+                }
+                Address::Sms(_) => self.sms.url.is_empty().then(|| "the SMS gateway".to_owned()),
+            };
+            if let Some(channel) = missing {
+                let error = crate::Error::UnknownChannel { name: recipient.name, channel };
+                return Err(Error::invalid("notify.routing_file", error.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn channel_fault(section: &str, error: &crate::Error) -> Error {
+    match error {
+        crate::Error::ChannelSetup { key, reason } => Error::invalid(format!("{section}.{key}"), reason),
+        other => Error::invalid(section, other.to_string()),
+    }
+}
+
 impl service::Configuration for Config {
     fn telemetry(&self) -> &telemetry::Config {
         &self.telemetry
@@ -166,11 +413,13 @@ impl service::Configuration for Config {
             self.kafka.check(),
             self.registry.check(),
             self.telemetry.check(),
-            one(self.notify.routing().map(drop)),
+            one(self.reachable()),
             one(self.notify.composer().map(drop)),
             one(Mailer::new(self.smtp.mailer())
                 .map(drop)
                 .map_err(|error| Error::invalid("smtp", service::chain(&error)))),
+            self.webhooks().map(drop),
+            one(self.sms_gateway().map(drop)),
         ])
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between a triage result and an accepted mail.
+//! What can go wrong between a triage result and an accepted notification.
 
 /// A stable code, with a title and what to do next; `docs/errors` has a page for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,10 +19,14 @@ pub enum ErrorCode {
     NoRecipients,
     /// NOTIFY-808
     ConsoleUrl,
+    /// NOTIFY-809
+    UnknownChannel,
     /// NOTIFY-810
     Compose,
     /// NOTIFY-811
     MailerSetup,
+    /// NOTIFY-812
+    ChannelSetup,
     /// NOTIFY-820
     Unavailable,
     /// NOTIFY-821
@@ -33,11 +37,17 @@ pub enum ErrorCode {
     RecipientsRefused,
     /// NOTIFY-824
     MessageRefused,
+    /// NOTIFY-830
+    ChannelUnavailable,
+    /// NOTIFY-831
+    ChannelUnauthorized,
+    /// NOTIFY-832
+    ChannelRefused,
 }
 
 impl ErrorCode {
     /// Every code, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::RoutingSyntax,
         Self::Address,
         Self::Uncovered,
@@ -46,13 +56,18 @@ impl ErrorCode {
         Self::UnknownLabel,
         Self::NoRecipients,
         Self::ConsoleUrl,
+        Self::UnknownChannel,
         Self::Compose,
         Self::MailerSetup,
+        Self::ChannelSetup,
         Self::Unavailable,
         Self::Unauthorized,
         Self::SenderRefused,
         Self::RecipientsRefused,
         Self::MessageRefused,
+        Self::ChannelUnavailable,
+        Self::ChannelUnauthorized,
+        Self::ChannelRefused,
     ];
 
     /// The code as it stands in logs, dead letters and the docs.
@@ -67,13 +82,18 @@ impl ErrorCode {
             Self::UnknownLabel => "NOTIFY-806",
             Self::NoRecipients => "NOTIFY-807",
             Self::ConsoleUrl => "NOTIFY-808",
+            Self::UnknownChannel => "NOTIFY-809",
             Self::Compose => "NOTIFY-810",
             Self::MailerSetup => "NOTIFY-811",
+            Self::ChannelSetup => "NOTIFY-812",
             Self::Unavailable => "NOTIFY-820",
             Self::Unauthorized => "NOTIFY-821",
             Self::SenderRefused => "NOTIFY-822",
             Self::RecipientsRefused => "NOTIFY-823",
             Self::MessageRefused => "NOTIFY-824",
+            Self::ChannelUnavailable => "NOTIFY-830",
+            Self::ChannelUnauthorized => "NOTIFY-831",
+            Self::ChannelRefused => "NOTIFY-832",
         }
     }
 
@@ -82,20 +102,29 @@ impl ErrorCode {
     pub const fn title(self) -> &'static str {
         match self {
             Self::RoutingSyntax => "the routing table cannot be read",
-            Self::Address => "an address is not a mail address",
+            Self::Address => "an address is none that a channel could reach",
             Self::Uncovered => "an urgency has no route for every specialty and facility",
             Self::UnknownRecipient => "a route names a recipient that is not defined",
             Self::DuplicateRoute => "two routes match the same events",
             Self::UnknownLabel => "a route names an urgency or specialty that no model gives",
             Self::NoRecipients => "the triage queue or a route has no recipients",
             Self::ConsoleUrl => "the console's address is not an http(s) URL",
-            Self::Compose => "the mail cannot be composed",
+            Self::UnknownChannel => "a recipient's channel is not set up",
+            Self::Compose => "the notification cannot be composed",
             Self::MailerSetup => "the SMTP settings cannot work",
+            Self::ChannelSetup => "the settings of a webhook or of the SMS gateway cannot work",
             Self::Unavailable => "the mail server cannot be reached or defers all mail",
             Self::Unauthorized => "the mail server refuses the credentials",
             Self::SenderRefused => "the mail server refuses the sender",
             Self::RecipientsRefused => "the mail server refuses every recipient",
             Self::MessageRefused => "the mail server refuses the message",
+            Self::ChannelUnavailable => {
+                "a webhook or the SMS gateway cannot be reached, fails, or asks to wait"
+            }
+            Self::ChannelUnauthorized => {
+                "a webhook or the SMS gateway refuses the signature or the credentials"
+            }
+            Self::ChannelRefused => "a webhook or the SMS gateway refuses the notification",
         }
     }
 
@@ -106,7 +135,9 @@ impl ErrorCode {
             Self::RoutingSyntax => {
                 "Correct the TOML at the line and column named; keys are listed in the commented default table."
             }
-            Self::Address => "Write the address as local-part@domain, without a display name.",
+            Self::Address => {
+                "Write local-part@domain without a display name, webhook:NAME, or sms:+NUMBER with the country code and nothing between the digits."
+            }
             Self::Uncovered => {
                 "Add a route with this urgency (or \"*\") whose specialty and facility are \"*\": it takes what no other route takes."
             }
@@ -126,8 +157,14 @@ impl ErrorCode {
             Self::Compose => {
                 "The event itself is intact: correct the sender or the recipients' addresses and replay the event."
             }
+            Self::UnknownChannel => {
+                "Set the channel up, a webhook as [webhooks.NAME] and the SMS gateway as [sms], or correct the address under [recipients]."
+            }
             Self::MailerSetup => {
                 "Check host, security, credentials and the root certificate file; credentials need TLS unless the server is on this machine."
+            }
+            Self::ChannelSetup => {
+                "Correct the key that the message names; docs/operations.md has a complete example of each channel."
             }
             Self::Unavailable => {
                 "Nothing is lost: the partition waits and tries again. Check that host and port are reachable from here and that the server is up."
@@ -144,6 +181,15 @@ impl ErrorCode {
             Self::MessageRefused => {
                 "The event is in the dead-letter topic: the reply code tells why (552 size, 554 policy or content filter); change that, then replay it."
             }
+            Self::ChannelUnavailable => {
+                "Nothing is lost: the partition waits and tries again. Check that the address is reachable from here and that the receiver answers 2xx in time; redirects are not followed."
+            }
+            Self::ChannelUnauthorized => {
+                "Nothing is lost: the partition waits and tries again. Compare the secret and the clocks of both sides for a webhook, the credentials for the gateway."
+            }
+            Self::ChannelRefused => {
+                "The receiver's log says why. Where no other channel took the event it is in the dead-letter topic: correct the cause, then replay it."
+            }
         }
     }
 }
@@ -154,7 +200,7 @@ impl std::fmt::Display for ErrorCode {
     }
 }
 
-/// Why an event was not turned into an accepted mail, or why the service cannot start.
+/// Why an event was not turned into an accepted notification, or why the service cannot start.
 ///
 /// No variant holds content of a message; addresses are those of the routing table.
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +215,7 @@ pub enum Error {
         message: String,
     },
     /// An address is not one.
-    #[error("recipient {name:?}: not a mail address")]
+    #[error("recipient {name:?}: not an address")]
     Address {
         /// Name of the recipient, or "from".
         name: String,
@@ -217,12 +263,28 @@ pub enum Error {
     /// Not an absolute http or https URL.
     #[error("console_url is not an absolute http or https URL")]
     ConsoleUrl,
-    /// The mail cannot be composed.
-    #[error("cannot compose the mail: {0}")]
+    /// A recipient's channel is not in the configuration.
+    #[error("recipient {name:?}: {channel} is not set up")]
+    UnknownChannel {
+        /// Name of the recipient.
+        name: String,
+        /// `webhook NAME` or `the SMS gateway`.
+        channel: String,
+    },
+    /// The notification cannot be composed.
+    #[error("cannot compose the notification: {0}")]
     Compose(&'static str),
     /// The SMTP settings cannot work.
     #[error("SMTP settings: {0}")]
     MailerSetup(String),
+    /// The settings of another channel cannot work.
+    #[error("{key} {reason}")]
+    ChannelSetup {
+        /// The key below the channel's own.
+        key: &'static str,
+        /// Why not.
+        reason: String,
+    },
     /// The server is down, unreachable, not trusted, or defers.
     #[error("mail server {server} is unavailable at {step}: {reason}")]
     Unavailable {
@@ -259,6 +321,30 @@ pub enum Error {
     #[error("mail server refuses the message with {code}")]
     MessageRefused {
         /// Reply code.
+        code: u16,
+    },
+    /// The channel is down, unreachable, not trusted, or asks to wait.
+    #[error("{channel} is unavailable: {reason}")]
+    ChannelUnavailable {
+        /// Its name.
+        channel: &'static str,
+        /// A status or what the connection did.
+        reason: String,
+    },
+    /// The signature or the credentials are refused.
+    #[error("{channel} refuses the signature or the credentials with {code}")]
+    ChannelUnauthorized {
+        /// Its name.
+        channel: &'static str,
+        /// HTTP status.
+        code: u16,
+    },
+    /// The notification is refused for good.
+    #[error("{channel} refuses the notification with {code}")]
+    ChannelRefused {
+        /// Its name.
+        channel: &'static str,
+        /// HTTP status.
         code: u16,
     },
 }
@@ -303,24 +389,36 @@ impl Error {
             Self::UnknownLabel { .. } => ErrorCode::UnknownLabel,
             Self::NoRecipients { .. } => ErrorCode::NoRecipients,
             Self::ConsoleUrl => ErrorCode::ConsoleUrl,
+            Self::UnknownChannel { .. } => ErrorCode::UnknownChannel,
             Self::Compose(_) => ErrorCode::Compose,
             Self::MailerSetup(_) => ErrorCode::MailerSetup,
+            Self::ChannelSetup { .. } => ErrorCode::ChannelSetup,
             Self::Unavailable { .. } => ErrorCode::Unavailable,
             Self::Unauthorized { .. } => ErrorCode::Unauthorized,
             Self::SenderRefused { .. } => ErrorCode::SenderRefused,
             Self::RecipientsRefused { .. } => ErrorCode::RecipientsRefused,
             Self::MessageRefused { .. } => ErrorCode::MessageRefused,
+            Self::ChannelUnavailable { .. } => ErrorCode::ChannelUnavailable,
+            Self::ChannelUnauthorized { .. } => ErrorCode::ChannelUnauthorized,
+            Self::ChannelRefused { .. } => ErrorCode::ChannelRefused,
         }
     }
 
-    /// Whether the same mail may be accepted later without a change to it: wait and try again. Otherwise it is a
+    /// Whether the same message may be accepted later without a change to it: wait and try again. Otherwise it is a
     /// dead letter (or, at start, a wrong configuration).
     ///
     /// Refused credentials and a refused sender are the server's or the configuration's fault, not the event's: to
     /// dead-letter on them would empty the topic because of one wrong password.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Unauthorized { .. } | Self::SenderRefused { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::Unauthorized { .. }
+                | Self::SenderRefused { .. }
+                | Self::ChannelUnavailable { .. }
+                | Self::ChannelUnauthorized { .. }
+        )
     }
 }
 

@@ -1,26 +1,44 @@
-//! The notify service: who hears of an event, what the mail says, and that it is sent once.
+//! The notify service: who hears of an event, what the message says, and that it is sent once.
 //!
 //! - [`routing`]: the routing table, from a triage result to recipients or a reason not to tell anyone
-//! - [`message`]: the mail, text and HTML, without identifiers
-//! - [`mailer`]: SMTP submission, and which failures pass and which stay
+//! - [`channel`]: what a way to reach people must do
+//! - [`message`], [`mailer`]: the mail, text and HTML, without identifiers; SMTP submission, and which failures pass
+//!   and which stay
+//! - [`webhook`]: signed webhooks
+//! - [`sms`]: SMS through a provider's gateway
 //! - [`ledger`]: which notifications went out
 //! - [`Notify`]: the stage, and [`run`] the service
 
+mod address;
+pub mod channel;
 mod config;
+mod deliveries;
+mod email;
 mod error;
+mod gsm;
+mod http;
 pub mod ledger;
 pub mod mailer;
 pub mod message;
 mod message_html;
 pub mod routing;
 mod run;
+pub mod sms;
+mod template;
 mod triage;
+pub mod webhook;
 
-pub use config::{Config, Notify as NotifyConfig, Smtp};
+pub use address::Address;
+pub use channel::{Channel, Delivery, Event, Kind, Message, Rejection};
+pub use config::{Config, Notify as NotifyConfig, Sms as SmsSettings, Smtp, Webhook as WebhookSettings};
+pub use email::Email;
 pub use error::{Error, ErrorCode, Step};
+pub use gsm::Alphabet;
 pub use ledger::{Entry, Ledger, State};
-pub use mailer::{Delivery, Mailer, MailerConfig, Rejection, Security};
-pub use message::{Composer, ComposerConfig, Mail, TEMPLATE};
+pub use mailer::{Mailer, MailerConfig, Security};
+pub use message::{Composer, ComposerConfig, Console, Mail, TEMPLATE};
 pub use routing::{Decision, DropReason, Recipient, Route, Routes, RoutingTable};
 pub use run::{NAME, Notify, run};
+pub use sms::{Format, SMS_TEMPLATE, Sms, SmsConfig, SmsTemplate};
 pub use triage::{NotificationId, Triage};
+pub use webhook::{WEBHOOK_TEMPLATE, Webhook, WebhookConfig, WebhookTemplate};

@@ -12,13 +12,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lettre::Address;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{Certificate, CertificateStore, SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt, Rset};
 use lettre::transport::smtp::extension::ClientId;
 
-use crate::{Error, Mail, Recipient, Step};
+use crate::{Delivery, Error, Mail, Recipient, Rejection, Step};
 
 /// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,24 +85,12 @@ impl fmt::Debug for MailerConfig {
     }
 }
 
-/// A recipient the server refused for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    /// Who.
-    pub recipient: Recipient,
-    /// The server's reply code, 5xx.
-    pub code: u16,
-}
-
-/// What the server did with a mail it accepted for at least one recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Delivery {
-    /// These will get it.
-    pub accepted: Vec<Recipient>,
-    /// These will not: a dead letter each, or one that names them.
-    pub rejected: Vec<Rejection>,
-    /// The server asks to try these again later (4xx): send [`Mail::only`] them.
-    pub deferred: Vec<Recipient>,
+/// What one conversation is about.
+#[derive(Clone, Copy)]
+struct Envelope<'m> {
+    from: &'m Address,
+    to: &'m [Recipient],
+    content: &'m [u8],
 }
 
 /// A mail client with its connections. Share it between threads by reference.
@@ -167,9 +156,19 @@ impl Mailer {
     /// [`Error::is_transient`] tells whether to try again ([`Error::Unavailable`], [`Error::Unauthorized`],
     /// [`Error::SenderRefused`]) or to dead-letter ([`Error::RecipientsRefused`], [`Error::MessageRefused`]).
     pub fn send(&self, mail: &Mail) -> Result<Delivery, Error> {
+        self.submit(&mail.from, &mail.to, &mail.bytes)
+    }
+
+    /// [`Mailer::send`] of a mail by its parts: the envelope sender, recipients with mail addresses, and the content as
+    /// it goes over the wire before dot-stuffing.
+    ///
+    /// # Errors
+    /// As [`Mailer::send`].
+    pub fn submit(&self, from: &Address, to: &[Recipient], content: &[u8]) -> Result<Delivery, Error> {
+        let mail = Envelope { from, to, content };
         if let Some(mut connection) = self.take_idle() {
             match self.sender(&mut connection, mail) {
-                Ok(()) => return self.submit(connection, mail),
+                Ok(()) => return self.converse(connection, mail),
                 Err(Failure::Refused(error)) => {
                     self.keep(connection);
                     return Err(error);
@@ -179,7 +178,7 @@ impl Mailer {
         }
         let mut connection = self.connect()?;
         match self.sender(&mut connection, mail) {
-            Ok(()) => self.submit(connection, mail),
+            Ok(()) => self.converse(connection, mail),
             Err(Failure::Refused(error)) => {
                 self.keep(connection);
                 Err(error)
@@ -234,7 +233,7 @@ impl Mailer {
         Ok(connection)
     }
 
-    fn sender(&self, connection: &mut SmtpConnection, mail: &Mail) -> Result<(), Failure> {
+    fn sender(&self, connection: &mut SmtpConnection, mail: Envelope<'_>) -> Result<(), Failure> {
         let command = MailFrom::new(Some(mail.from.clone()), Vec::new());
         let Err(error) = connection.command(command) else { return Ok(()) };
         let server = || self.server.clone();
@@ -249,7 +248,7 @@ impl Mailer {
         })
     }
 
-    fn submit(&self, mut connection: SmtpConnection, mail: &Mail) -> Result<Delivery, Error> {
+    fn converse(&self, mut connection: SmtpConnection, mail: Envelope<'_>) -> Result<Delivery, Error> {
         let result = self.transfer(&mut connection, mail);
         match result {
             Ok(delivery) => {
@@ -267,11 +266,12 @@ impl Mailer {
         }
     }
 
-    fn transfer(&self, connection: &mut SmtpConnection, mail: &Mail) -> Result<Delivery, Failure> {
+    fn transfer<'m>(&self, connection: &mut SmtpConnection, mail: Envelope<'m>) -> Result<Delivery, Failure> {
         let mut delivery = Delivery::default();
         let mut deferral = None;
-        for recipient in &mail.to {
-            match connection.command(Rcpt::new(recipient.address.clone(), Vec::new())) {
+        let addressed = |recipient: &'m Recipient| Some((recipient, recipient.address.mail()?));
+        for (recipient, address) in mail.to.iter().filter_map(addressed) {
+            match connection.command(Rcpt::new(address.clone(), Vec::new())) {
                 Ok(_) => delivery.accepted.push(recipient.clone()),
                 Err(error) => match permanent(&error) {
                     Some(code) => delivery.rejected.push(Rejection { recipient: recipient.clone(), code }),
@@ -299,7 +299,7 @@ impl Mailer {
         connection.command(Data).map_err(refused)?;
         // lettre's `message` sends the end of the content as a packet of its own, which the kernel holds back until the
         // one before is acknowledged (Nagle's algorithm): 40 ms a mail where the server delays acknowledgements.
-        connection.command(content(&mail.bytes)).map_err(refused)?;
+        connection.command(content(mail.content)).map_err(refused)?;
         Ok(delivery)
     }
 

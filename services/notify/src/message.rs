@@ -20,13 +20,13 @@ use crate::{Error, NotificationId, Recipient, Routes, Triage};
 pub const TEMPLATE: &str = "triage/1";
 
 /// Sentences shown at most; the rest is one click away.
-const MAX_SENTENCES: usize = 12;
+pub(crate) const MAX_SENTENCES: usize = 12;
 /// Reasons shown at most.
-const MAX_REASONS: usize = 8;
+pub(crate) const MAX_REASONS: usize = 8;
 /// Characters of one sentence or reason shown at most.
 const MAX_CHARS: usize = 600;
 /// Characters of a label or code shown at most.
-const MAX_LABEL: usize = 80;
+pub(crate) const MAX_LABEL: usize = 80;
 
 /// What every mail has in common.
 #[derive(Debug, Clone)]
@@ -46,7 +46,36 @@ pub struct ComposerConfig {
 pub struct Composer {
     from: Mailbox,
     domain: String,
-    console: Url,
+    console: Console,
+}
+
+/// Where the links lead.
+#[derive(Debug, Clone)]
+pub struct Console(Url);
+
+impl Console {
+    /// Of a base URL.
+    ///
+    /// # Errors
+    /// [`Error::ConsoleUrl`].
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let mut url = Url::parse(url).map_err(|_| Error::ConsoleUrl)?;
+        if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+            return Err(Error::ConsoleUrl);
+        }
+        url.set_query(None);
+        url.set_fragment(None);
+        Ok(Self(url))
+    }
+
+    /// The link to an event.
+    pub(crate) fn event(&self, event_id: &str) -> String {
+        let mut url = self.0.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["events", event_id]);
+        }
+        url.into()
+    }
 }
 
 /// A composed mail.
@@ -58,7 +87,7 @@ pub struct Mail {
     pub message_id: String,
     /// Envelope sender.
     pub from: Address,
-    /// Envelope recipients.
+    /// Envelope recipients, each with a mail address.
     pub to: Vec<Recipient>,
     /// The subject.
     pub subject: String,
@@ -109,6 +138,32 @@ impl Tone {
     }
 }
 
+/// Urgency, specialty and document, in words.
+struct Heading {
+    tone: Tone,
+    word: String,
+    specialty: String,
+    document: String,
+}
+
+impl Heading {
+    fn of(triage: &Triage, routes: &Routes) -> Self {
+        let tone = Tone::of(triage, routes);
+        Self {
+            tone,
+            word: tone.word(triage),
+            specialty: sentence_case(&label(&triage.specialty, "no specialty")),
+            document: label(&triage.document_type, "document"),
+        }
+    }
+}
+
+/// Urgency, specialty and document in one line, for a channel without a subject.
+pub(crate) fn heading(triage: &Triage, routes: &Routes) -> String {
+    let Heading { word, specialty, document, .. } = Heading::of(triage, routes);
+    format!("{word}: {specialty}, {document}")
+}
+
 /// The content of both parts, cleaned and cut to size, not yet escaped.
 pub(crate) struct View {
     pub(crate) tone: Tone,
@@ -134,26 +189,28 @@ impl Composer {
     /// # Errors
     /// [`Error::Address`] for the sender, [`Error::ConsoleUrl`], [`Error::Compose`] for the Message-ID's domain.
     pub fn new(config: &ComposerConfig) -> Result<Self, Error> {
-        let address = crate::routing::parse_address(&config.from)
+        let address = crate::address::parse_mail(&config.from)
             .ok_or_else(|| Error::Address { name: "from".to_owned() })?;
         let domain = config.message_id_domain.clone().unwrap_or_else(|| address.domain().to_owned());
         let atom = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if domain.is_empty() || !domain.chars().all(atom) {
             return Err(Error::Compose("message_id_domain is not a domain name in ASCII"));
         }
-        let console = Url::parse(&config.console_url).map_err(|_| Error::ConsoleUrl)?;
-        if !matches!(console.scheme(), "http" | "https") || console.cannot_be_a_base() {
-            return Err(Error::ConsoleUrl);
-        }
+        let console = Console::parse(&config.console_url)?;
         let name = clean(&config.from_name, MAX_LABEL);
         let name = (!name.is_empty()).then_some(name);
         Ok(Self { from: Mailbox::new(name, address), domain, console })
     }
 
-    /// Composes the mail that tells `routes` of an event. `date` becomes the `Date` header.
+    /// Envelope sender of every mail.
+    pub(crate) fn sender(&self) -> &Address {
+        &self.from.email
+    }
+
+    /// Composes the mail that tells those on `routes` who have a mail address of an event. `date` becomes the `Date` header.
     ///
     /// # Errors
-    /// [`Error::Compose`] when there are no recipients.
+    /// [`Error::Compose`] when there are none.
     pub fn compose(
         &self,
         id: NotificationId,
@@ -161,7 +218,14 @@ impl Composer {
         routes: &Routes,
         date: SystemTime,
     ) -> Result<Mail, Error> {
-        let to = routes.recipients();
+        let addressed = routes.recipients().into_iter();
+        let (to, mailboxes): (Vec<Recipient>, Vec<Mailbox>) = addressed
+            .filter_map(|recipient| {
+                let address = recipient.address.mail()?.clone();
+                let mailbox = Mailbox::new(Some(clean(&recipient.name, MAX_LABEL)), address);
+                Some((recipient, mailbox))
+            })
+            .unzip();
         if to.is_empty() {
             return Err(Error::Compose("no recipients"));
         }
@@ -174,9 +238,8 @@ impl Composer {
             .subject(view.subject.clone())
             .date(date)
             .message_id(Some(message_id.clone()));
-        for recipient in &to {
-            builder =
-                builder.to(Mailbox::new(Some(clean(&recipient.name, MAX_LABEL)), recipient.address.clone()));
+        for mailbox in mailboxes {
+            builder = builder.to(mailbox);
         }
         let header =
             |name: &'static str, value: String| HeaderValue::new(HeaderName::new_from_ascii_str(name), value);
@@ -217,10 +280,7 @@ impl Composer {
     }
 
     fn view(&self, triage: &Triage, routes: &Routes) -> View {
-        let tone = Tone::of(triage, routes);
-        let word = tone.word(triage);
-        let specialty = sentence_case(&label(&triage.specialty, "no specialty"));
-        let document = label(&triage.document_type, "document");
+        let Heading { tone, word, specialty, document } = Heading::of(triage, routes);
         let shown: Vec<String> = lines(&triage.sentences).take(MAX_SENTENCES).collect();
         let more = lines(&triage.sentences).count() - shown.len();
         let mut facts = Vec::new();
@@ -265,21 +325,11 @@ impl Composer {
             more,
             reasons: lines(&triage.reasons).take(MAX_REASONS).collect(),
             facts,
-            link: self.link(&triage.event_id),
+            link: self.console.event(&triage.event_id),
             why,
             model: model.trim().to_owned(),
             subject,
         }
-    }
-
-    fn link(&self, event_id: &str) -> String {
-        let mut url = self.console.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["events", event_id]);
-        }
-        url.into()
     }
 }
 
@@ -328,13 +378,13 @@ fn text(view: &View) -> String {
     out
 }
 
-fn lines(texts: &[String]) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn lines(texts: &[String]) -> impl Iterator<Item = String> + '_ {
     texts.iter().map(|text| clean(text, MAX_CHARS)).filter(|text| !text.is_empty())
 }
 
 /// One line without control characters and without the marks that reverse the direction of text, cut to `max`
 /// characters.
-fn clean(text: &str, max: usize) -> String {
+pub(crate) fn clean(text: &str, max: usize) -> String {
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -363,12 +413,12 @@ fn clean(text: &str, max: usize) -> String {
 }
 
 /// A label of a model as words: `lab-result` to `lab result`.
-fn label(text: &str, missing: &str) -> String {
+pub(crate) fn label(text: &str, missing: &str) -> String {
     let text = clean(text, MAX_LABEL);
     if text.is_empty() { missing.to_owned() } else { text.replace('-', " ") }
 }
 
-fn sentence_case(text: &str) -> String {
+pub(crate) fn sentence_case(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         None => String::new(),

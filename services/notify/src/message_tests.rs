@@ -169,7 +169,7 @@ fn refuses_what_cannot_work() {
     let nobody = Routes { routes: vec![], triage: false };
     let composer = Composer::new(&good).unwrap();
     assert!(composer.compose(id(), &triage(), &nobody, SystemTime::UNIX_EPOCH).is_err());
-    assert_eq!(composer.link("a/b?c"), "http://127.0.0.1:8080/events/a%2Fb%3Fc");
+    assert_eq!(composer.console.event("a/b?c"), "http://127.0.0.1:8080/events/a%2Fb%3Fc");
 }
 
 proptest! {

@@ -7,10 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lettre::Address;
 use serde::Deserialize;
 
-use crate::{Error, Triage};
+use crate::{Address, Error, Triage};
 
 /// Urgencies the shipped model gives.
 pub const URGENCIES: [&str; 3] = ["emergent", "urgent", "routine"];
@@ -42,7 +41,7 @@ const ANY: &str = "*";
 pub struct Recipient {
     /// Name of the person or team in the table.
     pub name: String,
-    /// Mail address.
+    /// Where they are reached.
     pub address: Address,
 }
 
@@ -218,7 +217,7 @@ impl RoutingTable {
         })?;
         let mut known = BTreeMap::new();
         for (name, address) in &file.recipients {
-            let address = parse_address(address).ok_or_else(|| Error::Address { name: name.clone() })?;
+            let address = Address::parse(address).ok_or_else(|| Error::Address { name: name.clone() })?;
             known.insert(name.as_str(), address);
         }
         let resolve = |place: String, names: &[String]| -> Result<Vec<Recipient>, Error> {
@@ -335,11 +334,6 @@ impl Compiled {
 /// refuses: the maximum is unique.
 fn specificity(route: &Compiled) -> (bool, bool, bool) {
     (route.specialty != ANY, route.facility != ANY, route.urgency != ANY)
-}
-
-/// An address in ASCII: one that is not would need SMTPUTF8 at every server on the way.
-pub(crate) fn parse_address(text: &str) -> Option<Address> {
-    text.parse().ok().filter(|_| text.is_ascii())
 }
 
 fn matches(pattern: &str, value: &str) -> bool {
@@ -461,6 +455,24 @@ mod tests {
     }
 
     #[test]
+    fn recipients_are_reached_by_the_channel_of_their_address() {
+        let table = TABLE
+            .replace("rapid@h.example", "webhook:pager")
+            .replace("\"north@h.example\"", "\"mailto:north@h.example\"")
+            .replace("nurse@h.example", "sms:+4520123456");
+        let table = RoutingTable::parse(&table).unwrap();
+        let addresses: Vec<String> = table.everyone().iter().map(|r| r.address.to_string()).collect();
+        for address in ["webhook:pager", "mailto:north@h.example", "mailto:desk@h.example", "sms:+4520123456"]
+        {
+            assert!(addresses.iter().any(|known| known == address), "{address}");
+        }
+        assert_eq!(
+            names(&table.decide(&triage("emergent", "urology", "SOUTH"))),
+            ["desk", "rapid", "cardio"]
+        );
+    }
+
+    #[test]
     fn doubt_goes_to_a_person() {
         let table = RoutingTable::parse(TABLE).unwrap();
         let mut event = triage("urgent", "cardiology", "");
@@ -483,7 +495,12 @@ mod tests {
                 assert!(matches!(table.decide(&triage(urgency, specialty, "X")), Decision::Notify(_)));
             }
         }
-        assert!(table.everyone().iter().all(|r| r.address.domain().ends_with("hospital.example")));
+        assert!(
+            table
+                .everyone()
+                .iter()
+                .all(|r| r.address.mail().is_some_and(|address| address.domain() == "hospital.example"))
+        );
     }
 
     #[test]

@@ -12,9 +12,25 @@ fn a_wrong_configuration_ends_it_before_it_opens_a_socket() {
     process::refuses(PROGRAM, "WARDSTREAM_NOTIFY__FROM", "no address", "notify");
     process::refuses(PROGRAM, "WARDSTREAM_NOTIFY__ROUTING_FILE", "/nowhere", "notify.routing_file");
     process::refuses(PROGRAM, "WARDSTREAM_SMTP__CA_FILE", "/nowhere", "smtp");
+    process::refuses(
+        PROGRAM,
+        "WARDSTREAM_WEBHOOKS",
+        r#"{"pager": {"url": "http://pager.hospital.example/", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}"#,
+        "webhooks.pager.url",
+    );
+    process::refuses(
+        PROGRAM,
+        "WARDSTREAM_WEBHOOKS__pager__URL",
+        "https://pager.hospital.example/",
+        "webhooks.pager.secret",
+    );
+    process::refuses(PROGRAM, "WARDSTREAM_SMS__URL", "http://sms.provider.example/", "sms.url");
 }
 
 #[test]
 fn print_config_masks_secrets() {
-    process::masks(PROGRAM, &["WARDSTREAM_SMTP__PASSWORD"]);
+    process::masks(
+        PROGRAM,
+        &["WARDSTREAM_SMTP__PASSWORD", "WARDSTREAM_WEBHOOKS__pager__SECRET", "WARDSTREAM_SMS__AUTHORIZATION"],
+    );
 }
