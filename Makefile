@@ -32,6 +32,7 @@ lint: setup-test
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
 licences: setup-test
+	cargo fetch --locked --quiet # for every target: cargo-deny asks about more than was built
 	$(TOOLS)/cargo-deny --offline check licenses bans sources
 	@[[ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ]] \
 		&& $(TOOLS)/cargo-deny --offline check advisories \
