@@ -19,6 +19,8 @@ triage.classified $partitions 30
 triage.summarized $partitions 30
 notification.sent $partitions 30
 notification.ledger $partitions compact
+notification.open $partitions compact
+notification.acknowledged $partitions compact
 line.dropped $partitions 30
 audit.manifests 1 30
 dead-letters.replayed 1 compact

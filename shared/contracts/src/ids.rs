@@ -27,10 +27,22 @@ impl EventId {
         Uuid::try_parse(text).ok().map(Self)
     }
 
+    /// The id as a UUID.
+    #[must_use]
+    pub const fn uuid(&self) -> &Uuid {
+        &self.0
+    }
+
     /// A further id that follows from this one and a name, for instance of a notification.
     #[must_use]
     pub fn derive(&self, name: &str) -> Uuid {
         Uuid::new_v5(&self.0, name.as_bytes())
+    }
+}
+
+impl From<Uuid> for EventId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
     }
 }
 

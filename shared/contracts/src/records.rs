@@ -53,6 +53,36 @@ pub struct NotificationLedger {
     pub at: i64,
 }
 
+/// `notification.open`: an event that somebody has to acknowledge, and how far its escalation is. A tombstone closes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotificationOpen {
+    /// UUID of the event; the record's key too.
+    pub event_id: String,
+    /// The last step that was taken: 0 for the recipients of the routes, n for the n-th tier, above the number of tiers
+    /// for a repetition of the last.
+    pub step: i32,
+    /// When it was opened, milliseconds since the epoch.
+    pub opened_at: i64,
+    /// When the next step is due, unless somebody acknowledges before; milliseconds since the epoch.
+    pub due_at: i64,
+    /// Every step was taken and nobody acknowledged in time.
+    pub unanswered: bool,
+    /// The record of `triage.summarized` as it was read, in the Confluent wire format.
+    #[serde(with = "bytes")]
+    pub event: Vec<u8>,
+}
+
+/// `notification.acknowledged`: somebody acknowledged an event by the link of a notification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotificationAcknowledged {
+    /// UUID of the event; the record's key too.
+    pub event_id: String,
+    /// The step whose link was used: 0 for the recipients of the routes, n for the n-th tier.
+    pub step: i32,
+    /// Milliseconds since the epoch.
+    pub acknowledged_at: i64,
+}
+
 /// A record header.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {

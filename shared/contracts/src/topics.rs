@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use crate::{
     AccessEvent, AuditManifest, DeadLetter, Dropped, FhirDeidentified, FhirReceived, FhirValidated,
-    IdentityVault, NotificationLedger, NotificationSent, Replayed, TriageClassified, TriageSummarized,
+    IdentityVault, NotificationAcknowledged, NotificationLedger, NotificationOpen, NotificationSent,
+    Replayed, TriageClassified, TriageSummarized,
 };
 
 /// The stages that consume, transform and produce, in the order of the line.
@@ -69,6 +70,8 @@ records! {
     TriageSummarized => "triage.summarized",
     NotificationSent => "notification.sent",
     NotificationLedger => "notification.ledger",
+    NotificationOpen => "notification.open",
+    NotificationAcknowledged => "notification.acknowledged",
     DeadLetter => "dead-letter",
     Dropped => "line.dropped",
     AuditManifest => "audit.manifests",
@@ -141,6 +144,22 @@ pub fn topics(partitions: i32) -> Vec<Topic> {
             "notify",
             false,
             Some(NotificationLedger::SCHEMA),
+        ),
+        topic(
+            "notification.open",
+            partitions,
+            Retention::Compacted,
+            "notify",
+            false,
+            Some(NotificationOpen::SCHEMA),
+        ),
+        topic(
+            "notification.acknowledged",
+            partitions,
+            Retention::Compacted,
+            "notify",
+            false,
+            Some(NotificationAcknowledged::SCHEMA),
         ),
         topic("line.dropped", partitions, month, "every stage", false, Some(Dropped::SCHEMA)),
         topic("audit.manifests", 1, month, "audit", false, Some(AuditManifest::SCHEMA)),
@@ -278,6 +297,15 @@ mod tests {
             sent_at: 2,
         });
         round_trip(&NotificationLedger { notification_id: text(), state: text(), at: 1 });
+        round_trip(&NotificationOpen {
+            event_id: text(),
+            step: 1,
+            opened_at: 1,
+            due_at: 2,
+            unanswered: false,
+            event: vec![0, 255],
+        });
+        round_trip(&NotificationAcknowledged { event_id: text(), step: 2, acknowledged_at: 1 });
         round_trip(&Dropped {
             stage: text(),
             reason: text(),

@@ -175,6 +175,8 @@ fn says(topic: &str, value: Option<&Value>) -> Map<String, Value> {
             &["channel", "message_id", "notification_id", "recipients", "sent_at", "urgency"]
         }
         "notification.ledger" => &["notification_id", "state"],
+        "notification.open" => &["due_at", "opened_at", "step", "unanswered"],
+        "notification.acknowledged" => &["acknowledged_at", "step"],
         "line.dropped" => &["reason"],
         REPLAYED => &["letter"],
         "fhir.deidentified" => &["redactions"],
