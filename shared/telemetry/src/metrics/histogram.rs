@@ -24,6 +24,10 @@ pub(crate) const END_TO_END: &[f64] = &[
     3600.0,
 ];
 
+/// Upper bounds in seconds for the time until somebody acknowledges: 5 s to 4 h.
+pub(crate) const ACKNOWLEDGE: &[f64] =
+    &[5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0];
+
 #[derive(Clone)]
 pub(crate) struct Histogram(Arc<Inner>);
 

@@ -13,6 +13,11 @@
 //! | `wardstream_transactions_total` | counter | stage, end |
 //! | `wardstream_dependency_up` | gauge | stage, dependency |
 //! | `wardstream_notifications_total` | counter | channel, outcome |
+//! | `wardstream_escalations_total` | counter | step, outcome |
+//! | `wardstream_escalations_open` | gauge | step |
+//! | `wardstream_unanswered_total` | counter | |
+//! | `wardstream_acknowledgements_total` | counter | outcome |
+//! | `wardstream_acknowledge_seconds` | histogram | |
 //! | `wardstream_redactions_total` | counter | kind |
 //! | `wardstream_withheld_total` | counter | reason |
 //! | `wardstream_unmapped_total` | counter | field |

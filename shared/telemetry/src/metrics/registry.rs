@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -11,10 +12,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::histogram::{END_TO_END, Histogram, PROCESS};
+use super::histogram::{ACKNOWLEDGE, END_TO_END, Histogram, PROCESS};
 use super::labels::{
-    ChannelOutcome, Field, Kind, Reason, Stage, StageDependency, StageEnd, StageFate, StagePartition,
-    StageTopic,
+    ChannelOutcome, Field, Kind, Outcome, Reason, Stage, StageDependency, StageEnd, StageFate,
+    StagePartition, StageTopic, Step, StepOutcome,
 };
 use super::snapshot::{Snapshot, Tally};
 use super::stage::StageMetrics;
@@ -38,9 +39,57 @@ struct Inner {
     families: Families,
     stages: Mutex<BTreeMap<String, StageMetrics>>,
     notifications: Tallies<ChannelOutcome>,
+    escalation: Escalation,
     redactions: Tallies<Kind>,
     withheld: Tallies<Reason>,
     unmapped: Tallies<Field>,
+}
+
+/// What becomes of events that somebody has to acknowledge.
+struct Escalation {
+    steps: Family<StepOutcome, Counter>,
+    open: Family<Step, Gauge>,
+    unanswered: Counter,
+    acknowledgements: Family<Outcome, Counter>,
+    acknowledge: Histogram,
+}
+
+impl Escalation {
+    fn register(r: &mut Registry) -> Self {
+        let escalation = Self {
+            steps: Family::default(),
+            open: Family::default(),
+            unanswered: Counter::default(),
+            acknowledgements: Family::default(),
+            acknowledge: Histogram::new(ACKNOWLEDGE),
+        };
+        r.register(
+            "escalations",
+            "Steps of escalations by outcome: told, refused, or passed over because no channel took it",
+            escalation.steps.clone(),
+        );
+        r.register(
+            "escalations_open",
+            "Events of this instance that nobody has acknowledged, by the last step taken",
+            escalation.open.clone(),
+        );
+        r.register(
+            "unanswered",
+            "Events of which every tier was told and that nobody acknowledged in time",
+            escalation.unanswered.clone(),
+        );
+        r.register(
+            "acknowledgements",
+            "Uses of a link that acknowledges, by outcome",
+            escalation.acknowledgements.clone(),
+        );
+        r.register(
+            "acknowledge_seconds",
+            "From the first notification of an event to its acknowledgement, in seconds",
+            escalation.acknowledge.clone(),
+        );
+        escalation
+    }
 }
 
 pub(crate) struct Families {
@@ -140,6 +189,7 @@ impl Metrics {
             families.dependency_up.clone(),
         );
         r.register("notifications", "Notifications by channel and outcome", notifications.family.clone());
+        let escalation = Escalation::register(r);
         r.register("redactions", "Identifiers removed, by kind", redactions.family.clone());
         r.register("withheld", "Texts and attachments withheld whole, by reason", withheld.family.clone());
         r.register("unmapped", "HL7 v2 fields with a value but no place in FHIR", unmapped.family.clone());
@@ -148,6 +198,7 @@ impl Metrics {
             families,
             stages: Mutex::default(),
             notifications,
+            escalation,
             redactions,
             withheld,
             unmapped,
@@ -168,6 +219,36 @@ impl Metrics {
             channel: channel.to_owned(),
             outcome: outcome.to_owned(),
         });
+    }
+
+    /// Counts a step of an escalation. `outcome` is a word of the program (`told`, `refused`, `passed-over`).
+    pub fn escalation(&self, step: u32, outcome: &'static str) {
+        self.0.escalation.steps.get_or_create_owned(&StepOutcome { step, outcome }).inc();
+    }
+
+    /// How many events of this instance nobody has acknowledged, by the last step taken or `unanswered`. What is not
+    /// listed is none.
+    pub fn set_escalations_open<'s>(&self, counts: impl IntoIterator<Item = (&'s str, i64)>) {
+        let open = &self.0.escalation.open;
+        open.clear();
+        for (step, count) in counts {
+            open.get_or_create_owned(&Step { step: step.to_owned() }).set(count);
+        }
+    }
+
+    /// Counts an event of which every tier was told and that nobody acknowledged in time.
+    pub fn unanswered(&self) {
+        self.0.escalation.unanswered.inc();
+    }
+
+    /// Counts a use of a link that acknowledges. `outcome` is a word of the program (`recorded`, `expired`, `forged`, `failed`).
+    pub fn acknowledgement(&self, outcome: &'static str) {
+        self.0.escalation.acknowledgements.get_or_create_owned(&Outcome { outcome }).inc();
+    }
+
+    /// How long an event waited for its acknowledgement.
+    pub fn acknowledged_after(&self, waited: Duration) {
+        self.0.escalation.acknowledge.observe(waited);
     }
 
     /// Counts identifiers removed. `kind` is a category such as `name`, never the identifier.
@@ -211,8 +292,6 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::metrics::{Fate, TransactionEnd};
 
@@ -232,6 +311,12 @@ mod tests {
         stage.transaction(TransactionEnd::Committed);
         stage.dependency("kafka", true);
         metrics.notification("email", "accepted");
+        metrics.escalation(1, "told");
+        metrics.set_escalations_open([("0", 9), ("1", 2)]);
+        metrics.set_escalations_open([("1", 3)]);
+        metrics.unanswered();
+        metrics.acknowledgement("recorded");
+        metrics.acknowledged_after(Duration::from_secs(90));
         metrics.redactions("name", 5);
         metrics.withheld("media", 2);
         metrics.unmapped("PID-22", 1);
@@ -251,6 +336,11 @@ mod tests {
             "wardstream_transactions_total{stage=\"ingest\",end=\"committed\"} 1",
             "wardstream_dependency_up{stage=\"ingest\",dependency=\"kafka\"} 1",
             "wardstream_notifications_total{channel=\"email\",outcome=\"accepted\"} 1",
+            "wardstream_escalations_total{step=\"1\",outcome=\"told\"} 1",
+            "wardstream_escalations_open{step=\"1\"} 3",
+            "wardstream_unanswered_total 1",
+            "wardstream_acknowledgements_total{outcome=\"recorded\"} 1",
+            "wardstream_acknowledge_seconds_bucket{le=\"120.0\"} 1",
             "wardstream_redactions_total{kind=\"name\"} 5",
             "wardstream_withheld_total{reason=\"media\"} 2",
             "wardstream_unmapped_total{field=\"PID-22\"} 1",
@@ -258,6 +348,7 @@ mod tests {
         ] {
             assert!(page.contains(line), "missing: {line}\n{page}");
         }
+        assert!(!page.contains("wardstream_escalations_open{step=\"0\"}"), "it is none");
 
         let snapshot = metrics.snapshot();
         let ingest = &snapshot.stages[0];
