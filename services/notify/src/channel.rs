@@ -78,6 +78,28 @@ pub struct Event<'e> {
     pub routes: &'e Routes,
     /// When the message is composed. No id may depend on it.
     pub date: SystemTime,
+    /// Whether somebody is asked to acknowledge it.
+    pub call: Call<'e>,
+}
+
+/// How a message asks to acknowledge an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Call<'e> {
+    /// The step of the escalation: 0 for the recipients of the routes.
+    pub step: u32,
+    /// The link that acknowledges it.
+    pub link: Option<&'e str>,
+}
+
+impl Event<'_> {
+    /// The id of a message by this template: another one in each step of the escalation.
+    #[must_use]
+    pub fn notification_id(&self, template: &str) -> NotificationId {
+        match self.call.step {
+            0 => NotificationId::of(&self.id, template),
+            step => NotificationId::of(&self.id, &format!("{template} step {step}")),
+        }
+    }
 }
 
 /// A message as a channel hands it over.

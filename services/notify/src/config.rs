@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -7,7 +8,7 @@ use settings::{Duration, Error, Secret};
 
 use crate::message::Console;
 use crate::{
-    Address, Alphabet, Composer, ComposerConfig, Format, Mailer, MailerConfig, RoutingTable, Security,
+    Address, Alphabet, Composer, ComposerConfig, Format, Links, Mailer, MailerConfig, RoutingTable, Security,
     SmsConfig, SmsTemplate, WebhookConfig, WebhookTemplate,
 };
 
@@ -27,8 +28,53 @@ pub struct Config {
     pub webhooks: BTreeMap<String, Webhook>,
     /// The SMS gateway; a recipient names a number as `sms:+NUMBER`.
     pub sms: Sms,
+    /// Links that acknowledge, for what escalates.
+    pub acknowledge: Acknowledge,
     /// Whom to tell, and in what words.
     pub notify: Notify,
+}
+
+/// Links that acknowledge a notification. Needed where the routing table has tiers.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Acknowledge {
+    /// Where the pages behind the links are served, in plain HTTP: a proxy in front of it speaks TLS.
+    pub listen: SocketAddr,
+    /// Address of that proxy, with which links begin: https, or http on this machine. Empty: nobody can acknowledge.
+    pub url: String,
+    /// What links are signed with: base64 of 32 to 64 random bytes, the same for all instances.
+    pub secret: Secret,
+    /// The secret before this one. While both are set, links of both are good.
+    pub former_secret: Secret,
+    /// How long after its reception an event can be acknowledged. As long it stays among those that nobody has acknowledged.
+    pub valid_for: Duration,
+}
+
+impl Default for Acknowledge {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9465)),
+            url: String::new(),
+            secret: Secret::default(),
+            former_secret: Secret::default(),
+            valid_for: Duration::from_secs(3 * 24 * 60 * 60),
+        }
+    }
+}
+
+impl Acknowledge {
+    /// What makes the links; none when it is not set up.
+    ///
+    /// # Errors
+    /// The fault, with the key it lies in.
+    pub fn links(&self) -> Result<Option<Links>, Error> {
+        if self.url.is_empty() {
+            return Ok(None);
+        }
+        Links::new(&self.url, &[&self.secret, &self.former_secret], self.valid_for.get())
+            .map(Some)
+            .map_err(|error| channel_fault("acknowledge", &error))
+    }
 }
 
 /// The mail server.
@@ -375,6 +421,15 @@ impl Config {
             .map_err(|error| Error::invalid("notify.console_url", error.to_string()))
     }
 
+    /// Whether what escalates can be acknowledged.
+    fn acknowledgeable(&self) -> Result<(), Error> {
+        if self.acknowledge.links()?.is_none() && self.notify.routing()?.escalates() {
+            let error = crate::Error::NoAcknowledgement;
+            return Err(Error::invalid("acknowledge.url", error.to_string()));
+        }
+        Ok(())
+    }
+
     /// Whether each recipient's channel is there.
     fn reachable(&self) -> Result<(), Error> {
         let routing = self.notify.routing()?;
@@ -414,6 +469,7 @@ impl service::Configuration for Config {
             self.registry.check(),
             self.telemetry.check(),
             one(self.reachable()),
+            one(self.acknowledgeable()),
             one(self.notify.composer().map(drop)),
             one(Mailer::new(self.smtp.mailer())
                 .map(drop)

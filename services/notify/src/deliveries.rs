@@ -20,6 +20,8 @@ pub(crate) struct Progress {
     pub(crate) unwritten: Vec<(NotificationId, i64)>,
     /// Entries that left the ledger's window, whose tombstones could not be written yet.
     pub(crate) expired: Vec<NotificationId>,
+    /// Whether the event's escalation was begun.
+    pub(crate) opened: bool,
 }
 
 impl Progress {
@@ -28,6 +30,7 @@ impl Progress {
             && self.refused.is_empty()
             && self.unwritten.is_empty()
             && self.expired.is_empty()
+            && !self.opened
     }
 }
 

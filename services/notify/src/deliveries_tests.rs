@@ -5,7 +5,7 @@ use contracts::EventId;
 use telemetry::Health;
 
 use super::*;
-use crate::{Address, Error, Route, Routes, Triage};
+use crate::{Address, Call, Error, Route, Routes, Triage};
 
 /// What a channel answers next; the last answer stays.
 #[derive(Clone, Copy)]
@@ -107,7 +107,8 @@ fn attempt(
     let routes = Routes { routes: vec![Route { pattern: "any".into(), recipients }], triage: false };
     let triage = Triage::default();
     let id = EventId::at("hl7.raw", 0, 0);
-    let event = Event { id, triage: &triage, routes: &routes, date: SystemTime::UNIX_EPOCH };
+    let event =
+        Event { id, triage: &triage, routes: &routes, date: SystemTime::UNIX_EPOCH, call: Call::default() };
     let messages = desk.messages(&event).unwrap();
     match desk.deliver(messages, age * 1_000, progress, |_| Ok(())) {
         Ok(Verdict::Told(told)) => Ok(told

@@ -1,9 +1,6 @@
 //! Mail as a channel: one message for all its recipients.
 
-use crate::{
-    Address, Channel, Composer, Delivery, Error, Event, Kind, Mailer, Message, NotificationId, Recipient,
-    TEMPLATE,
-};
+use crate::{Address, Channel, Composer, Delivery, Error, Event, Kind, Mailer, Message, Recipient, TEMPLATE};
 
 /// The mail server, and what composes for it.
 pub struct Email {
@@ -33,8 +30,8 @@ impl Channel for Email {
     }
 
     fn compose(&self, event: &Event<'_>, _: &[Recipient]) -> Result<Vec<Message>, Error> {
-        let id = NotificationId::of(&event.id, TEMPLATE);
-        let mail = self.composer.compose(id, event.triage, event.routes, event.date)?;
+        let id = event.notification_id(TEMPLATE);
+        let mail = self.composer.compose_call(id, event)?;
         Ok(vec![Message { id, message_id: mail.message_id, to: mail.to, bytes: mail.bytes }])
     }
 

@@ -27,6 +27,10 @@ pub enum ErrorCode {
     MailerSetup,
     /// NOTIFY-812
     ChannelSetup,
+    /// NOTIFY-813
+    Tier,
+    /// NOTIFY-814
+    NoAcknowledgement,
     /// NOTIFY-820
     Unavailable,
     /// NOTIFY-821
@@ -47,7 +51,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::RoutingSyntax,
         Self::Address,
         Self::Uncovered,
@@ -60,6 +64,8 @@ impl ErrorCode {
         Self::Compose,
         Self::MailerSetup,
         Self::ChannelSetup,
+        Self::Tier,
+        Self::NoAcknowledgement,
         Self::Unavailable,
         Self::Unauthorized,
         Self::SenderRefused,
@@ -86,6 +92,8 @@ impl ErrorCode {
             Self::Compose => "NOTIFY-810",
             Self::MailerSetup => "NOTIFY-811",
             Self::ChannelSetup => "NOTIFY-812",
+            Self::Tier => "NOTIFY-813",
+            Self::NoAcknowledgement => "NOTIFY-814",
             Self::Unavailable => "NOTIFY-820",
             Self::Unauthorized => "NOTIFY-821",
             Self::SenderRefused => "NOTIFY-822",
@@ -112,7 +120,11 @@ impl ErrorCode {
             Self::UnknownChannel => "a recipient's channel is not set up",
             Self::Compose => "the notification cannot be composed",
             Self::MailerSetup => "the SMTP settings cannot work",
-            Self::ChannelSetup => "the settings of a webhook or of the SMS gateway cannot work",
+            Self::ChannelSetup => {
+                "the settings of a webhook, of the SMS gateway or of acknowledgements cannot work"
+            }
+            Self::Tier => "a tier of the escalation cannot work",
+            Self::NoAcknowledgement => "there are tiers, and no way to acknowledge",
             Self::Unavailable => "the mail server cannot be reached or defers all mail",
             Self::Unauthorized => "the mail server refuses the credentials",
             Self::SenderRefused => "the mail server refuses the sender",
@@ -165,6 +177,10 @@ impl ErrorCode {
             }
             Self::ChannelSetup => {
                 "Correct the key that the message names; docs/operations.md has a complete example of each channel."
+            }
+            Self::Tier => "Correct the tier that the message names: `after` is a length of time such as 10m.",
+            Self::NoAcknowledgement => {
+                "Set acknowledge.listen, acknowledge.url and acknowledge.secret, or remove the tiers from the routing table: what nobody can acknowledge would go to every tier."
             }
             Self::Unavailable => {
                 "Nothing is lost: the partition waits and tries again. Check that host and port are reachable from here and that the server is up."
@@ -274,6 +290,17 @@ pub enum Error {
     /// The notification cannot be composed.
     #[error("cannot compose the notification: {0}")]
     Compose(&'static str),
+    /// A tier of the escalation cannot work.
+    #[error("{place}: {reason}")]
+    Tier {
+        /// `[escalation]` or which route.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There are tiers, and no way to acknowledge.
+    #[error("the routing table has tiers, and acknowledgements are not set up")]
+    NoAcknowledgement,
     /// The SMTP settings cannot work.
     #[error("SMTP settings: {0}")]
     MailerSetup(String),
@@ -393,6 +420,8 @@ impl Error {
             Self::Compose(_) => ErrorCode::Compose,
             Self::MailerSetup(_) => ErrorCode::MailerSetup,
             Self::ChannelSetup { .. } => ErrorCode::ChannelSetup,
+            Self::Tier { .. } => ErrorCode::Tier,
+            Self::NoAcknowledgement => ErrorCode::NoAcknowledgement,
             Self::Unavailable { .. } => ErrorCode::Unavailable,
             Self::Unauthorized { .. } => ErrorCode::Unauthorized,
             Self::SenderRefused { .. } => ErrorCode::SenderRefused,

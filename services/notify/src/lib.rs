@@ -7,17 +7,25 @@
 //! - [`webhook`]: signed webhooks
 //! - [`sms`]: SMS through a provider's gateway
 //! - [`ledger`]: which notifications went out
+//! - [`escalation`], `board`, `escalator`: who hears next when nobody acknowledges; [`link`], `acknowledge`: the links
+//!   that acknowledge, and the pages behind them
 //! - [`Notify`]: the stage, and [`run`] the service
 
+mod acknowledge;
 mod address;
+mod board;
+mod books;
 pub mod channel;
 mod config;
 mod deliveries;
 mod email;
 mod error;
+pub mod escalation;
+mod escalator;
 mod gsm;
 mod http;
 pub mod ledger;
+pub mod link;
 pub mod mailer;
 pub mod message;
 mod message_html;
@@ -29,12 +37,16 @@ mod triage;
 pub mod webhook;
 
 pub use address::Address;
-pub use channel::{Channel, Delivery, Event, Kind, Message, Rejection};
-pub use config::{Config, Notify as NotifyConfig, Sms as SmsSettings, Smtp, Webhook as WebhookSettings};
+pub use channel::{Call, Channel, Delivery, Event, Kind, Message, Rejection};
+pub use config::{
+    Acknowledge, Config, Notify as NotifyConfig, Sms as SmsSettings, Smtp, Webhook as WebhookSettings,
+};
 pub use email::Email;
 pub use error::{Error, ErrorCode, Step};
+pub use escalation::{Ladder, Tier};
 pub use gsm::Alphabet;
 pub use ledger::{Entry, Ledger, State};
+pub use link::Links;
 pub use mailer::{Mailer, MailerConfig, Security};
 pub use message::{Composer, ComposerConfig, Console, Mail, TEMPLATE};
 pub use routing::{Decision, DropReason, Recipient, Route, Routes, RoutingTable};

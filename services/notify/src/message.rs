@@ -13,7 +13,7 @@ use lettre::{Address, Message};
 use url::Url;
 
 use crate::message_html;
-use crate::{Error, NotificationId, Recipient, Routes, Triage};
+use crate::{Call, Error, Event, NotificationId, Recipient, Routes, Triage};
 
 /// Name and version of the template; part of the notification's id, so that a new template may be sent for an old
 /// event.
@@ -25,6 +25,8 @@ pub(crate) const MAX_SENTENCES: usize = 12;
 pub(crate) const MAX_REASONS: usize = 8;
 /// Characters of one sentence or reason shown at most.
 const MAX_CHARS: usize = 600;
+/// What the link says that acknowledges an event.
+pub(crate) const ACKNOWLEDGE: &str = "Acknowledge";
 /// Characters of a label or code shown at most.
 pub(crate) const MAX_LABEL: usize = 80;
 
@@ -168,7 +170,7 @@ pub(crate) fn heading(triage: &Triage, routes: &Routes) -> String {
 pub(crate) struct View {
     pub(crate) tone: Tone,
     pub(crate) word: String,
-    pub(crate) act: &'static str,
+    pub(crate) act: String,
     pub(crate) specialty: String,
     pub(crate) document: String,
     pub(crate) confidence: Option<u8>,
@@ -178,6 +180,7 @@ pub(crate) struct View {
     /// Label and value.
     pub(crate) facts: Vec<(&'static str, String)>,
     pub(crate) link: String,
+    pub(crate) acknowledge: Option<String>,
     pub(crate) why: Vec<String>,
     pub(crate) model: String,
     pub(crate) subject: String,
@@ -207,7 +210,8 @@ impl Composer {
         &self.from.email
     }
 
-    /// Composes the mail that tells those on `routes` who have a mail address of an event. `date` becomes the `Date` header.
+    /// Composes the mail that tells those on `routes` who have a mail address of an event that nobody need acknowledge.
+    /// `date` becomes the `Date` header.
     ///
     /// # Errors
     /// [`Error::Compose`] when there are none.
@@ -217,6 +221,22 @@ impl Composer {
         triage: &Triage,
         routes: &Routes,
         date: SystemTime,
+    ) -> Result<Mail, Error> {
+        self.mail(id, triage, routes, date, Call::default())
+    }
+
+    /// The same, with what the event says of its escalation.
+    pub(crate) fn compose_call(&self, id: NotificationId, event: &Event<'_>) -> Result<Mail, Error> {
+        self.mail(id, event.triage, event.routes, event.date, event.call)
+    }
+
+    fn mail(
+        &self,
+        id: NotificationId,
+        triage: &Triage,
+        routes: &Routes,
+        date: SystemTime,
+        call: Call<'_>,
     ) -> Result<Mail, Error> {
         let addressed = routes.recipients().into_iter();
         let (to, mailboxes): (Vec<Recipient>, Vec<Mailbox>) = addressed
@@ -229,7 +249,7 @@ impl Composer {
         if to.is_empty() {
             return Err(Error::Compose("no recipients"));
         }
-        let view = self.view(triage, routes);
+        let view = self.view(triage, routes, call);
         let text = text(&view);
         let html = message_html::render(&view);
         let message_id = format!("<{id}@{}>", self.domain);
@@ -253,6 +273,9 @@ impl Composer {
             // RFC 3834: no vacation notice answers this, and no loop starts.
             .raw_header(header("Auto-Submitted", "auto-generated".to_owned()))
             .raw_header(header("X-Auto-Response-Suppress", "All".to_owned()));
+        if call.step > 0 {
+            builder = builder.raw_header(header("X-Wardstream-Step", call.step.to_string()));
+        }
         if view.tone == Tone::Emergent {
             builder = builder
                 .raw_header(header("Importance", "high".to_owned()))
@@ -279,7 +302,7 @@ impl Composer {
         })
     }
 
-    fn view(&self, triage: &Triage, routes: &Routes) -> View {
+    fn view(&self, triage: &Triage, routes: &Routes, call: Call<'_>) -> View {
         let Heading { tone, word, specialty, document } = Heading::of(triage, routes);
         let shown: Vec<String> = lines(&triage.sentences).take(MAX_SENTENCES).collect();
         let more = lines(&triage.sentences).count() - shown.len();
@@ -303,19 +326,21 @@ impl Composer {
             })
             .collect();
         let model = [&triage.model_id, &triage.model_version].map(|part| clean(part, MAX_LABEL)).join(" ");
-        let subject = format!("[{word}] {specialty}: {document}");
+        let escalated = call.step > 0;
+        let subject =
+            format!("[{word}{}] {specialty}: {document}", if escalated { ", not acknowledged" } else { "" });
+        let act = match (tone, routes.triage) {
+            (Tone::Emergent, false) => "Needs a clinician within minutes to hours.",
+            (Tone::Emergent, true) => {
+                "May need a clinician within minutes to hours; the model was not sure. Please judge it now."
+            }
+            (Tone::Urgent, _) => "Needs a clinician within one to three days.",
+            (Tone::Triage, _) => "The model was not sure enough to decide. Please judge how urgent it is.",
+            (Tone::Routine, _) => "For the normal course of work.",
+        };
+        let before = if escalated { "Nobody who was told before has acknowledged this. " } else { "" };
         View {
-            act: match (tone, routes.triage) {
-                (Tone::Emergent, false) => "Needs a clinician within minutes to hours.",
-                (Tone::Emergent, true) => {
-                    "May need a clinician within minutes to hours; the model was not sure. Please judge it now."
-                }
-                (Tone::Urgent, _) => "Needs a clinician within one to three days.",
-                (Tone::Triage, _) => {
-                    "The model was not sure enough to decide. Please judge how urgent it is."
-                }
-                (Tone::Routine, _) => "For the normal course of work.",
-            },
+            act: format!("{before}{act}"),
             tone,
             word,
             specialty,
@@ -326,6 +351,7 @@ impl Composer {
             reasons: lines(&triage.reasons).take(MAX_REASONS).collect(),
             facts,
             link: self.console.event(&triage.event_id),
+            acknowledge: call.link.map(str::to_owned),
             why,
             model: model.trim().to_owned(),
             subject,
@@ -362,6 +388,9 @@ fn text(view: &View) -> String {
         for reason in &view.reasons {
             let _ = writeln!(out, "- {reason}");
         }
+    }
+    if let Some(link) = &view.acknowledge {
+        let _ = writeln!(out, "\n{ACKNOWLEDGE}: nobody else is called then\n{link}");
     }
     let _ = writeln!(out, "\nOpen the event\n{}\n", view.link);
     for (name, value) in &view.facts {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::message::{Tone, View};
+use crate::message::{ACKNOWLEDGE, Tone, View};
 
 /// Stands under every mail.
 pub(crate) const FOOTER: &str = "This mail carries a pseudonym and no patient identifiers. \
@@ -46,7 +46,7 @@ pub(crate) fn render(view: &View) -> String {
     let c = colours(view.tone);
     let mut h = String::with_capacity(8_192);
     let title = escape(&view.subject);
-    let preheader = escape(view.sentences.first().map_or(view.act, String::as_str));
+    let preheader = escape(view.sentences.first().unwrap_or(&view.act));
     let _ = write!(
         h,
         "<!DOCTYPE html>\n<html lang=\"en\" dir=\"ltr\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -61,19 +61,29 @@ pub(crate) fn render(view: &View) -> String {
     );
     heading(&mut h, view, &c);
     summary(&mut h, view);
-    let _ = writeln!(
-        h,
-        "<tr><td class=\"pad\" style=\"padding:22px 32px 26px\">\
-         <a class=\"btn\" href=\"{link}\" style=\"display:inline-block;background:{strong};color:#ffffff;text-decoration:none;font-size:15px;font-weight:600;line-height:20px;padding:12px 24px;border-radius:8px\">Open the event</a>\
-         </td></tr>",
-        link = escape(&view.link),
-        strong = c.strong,
-    );
+    buttons(&mut h, view, &c);
     reasons(&mut h, view);
     facts(&mut h, view);
     footer(&mut h, view);
     h.push_str("</table>\n</td></tr></table>\n</body>\n</html>\n");
     h
+}
+
+/// What is to be pressed first comes first, and is the filled one.
+fn buttons(h: &mut String, view: &View, c: &Colours) {
+    let strong = c.strong;
+    h.push_str("<tr><td class=\"pad\" style=\"padding:22px 32px 18px\">");
+    let acknowledge = view.acknowledge.as_deref().map(|link| (link, ACKNOWLEDGE));
+    let buttons = acknowledge.into_iter().chain([(view.link.as_str(), "Open the event")]);
+    for (index, (link, text)) in buttons.enumerate() {
+        let (ground, ink) = if index == 0 { (strong, "#ffffff") } else { ("#ffffff", strong) };
+        let _ = write!(
+            h,
+            "<a class=\"btn\" href=\"{link}\" style=\"display:inline-block;background:{ground};color:{ink};border:1px solid {strong};text-decoration:none;font-size:15px;font-weight:600;line-height:20px;padding:11px 23px;margin:0 10px 8px 0;border-radius:8px\">{text}</a>",
+            link = escape(link),
+        );
+    }
+    h.push_str("</td></tr>\n");
 }
 
 fn heading(h: &mut String, view: &View, c: &Colours) {
@@ -92,7 +102,7 @@ fn heading(h: &mut String, view: &View, c: &Colours) {
         word = escape(&view.word),
         specialty = escape(&view.specialty),
         document = escape(&view.document),
-        act = escape(view.act),
+        act = escape(&view.act),
     );
 }
 

@@ -128,6 +128,31 @@ fn tone_follows_urgency_and_doubt() {
 }
 
 #[test]
+fn a_step_says_that_nobody_acknowledged_and_how_to() {
+    let triage = triage();
+    let table = RoutingTable::parse(RoutingTable::DEFAULT).unwrap();
+    let Decision::Notify(routes) = table.decide(&triage) else { panic!("dropped") };
+    let link = "https://ack.hospital.example/a/x?<&";
+    let step = |step| {
+        let (id, call) = (contracts::EventId::at("hl7.raw", 2, 17), Call { step, link: Some(link) });
+        let event = Event { id, triage: &triage, routes: &routes, date: SystemTime::UNIX_EPOCH, call };
+        composer().compose_call(event.notification_id(TEMPLATE), &event).unwrap()
+    };
+    let (first, second) = (step(0), step(1));
+    assert_eq!((first.id, first.subject.as_str()), (id(), "[Emergent] Nephrology: lab result"));
+    assert_ne!(first.message_id, second.message_id);
+    assert_eq!(second.subject, "[Emergent, not acknowledged] Nephrology: lab result");
+    assert!(second.text.contains("Nobody who was told before has acknowledged this."));
+    for mail in [&first, &second] {
+        assert!(mail.text.contains(&format!("\n{link}\n")));
+        assert!(mail.html.contains("https://ack.hospital.example/a/x?&lt;&amp;\""));
+    }
+    assert!(String::from_utf8_lossy(&second.bytes).contains("X-Wardstream-Step: 1"));
+    assert!(!String::from_utf8_lossy(&first.bytes).contains("X-Wardstream-Step"));
+    assert!(!compose(&triage).text.contains("Acknowledge"));
+}
+
+#[test]
 fn nothing_breaks_out_of_html_or_headers() {
     let evil = "\"><script>alert(1)</script>\r\nBcc: x@y.example\r\n\r\n\u{202e}'&";
     let event = Triage {

@@ -4,12 +4,15 @@
 //! match, the most specific one decides (specialty counts most, then facility, then urgency), so the order in the
 //! file means nothing; routes marked `add = true` that match are added to it. What the model abstains on goes to the
 //! `[triage]` queue. A table is only accepted when every event has somewhere to go.
+//!
+//! Who hears next when nobody acknowledges are the tiers of the deciding route, else of a route that is added to it, else
+//! those of `[escalation]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::{Address, Error, Triage};
+use crate::{Address, Error, Ladder, Tier, Triage};
 
 /// Urgencies the shipped model gives.
 pub const URGENCIES: [&str; 3] = ["emergent", "urgent", "routine"];
@@ -118,6 +121,15 @@ pub struct RoutingTable {
     routes: Vec<Compiled>,
     queue: Vec<Recipient>,
     urgencies: BTreeSet<String>,
+    escalation: Escalation,
+}
+
+#[derive(Debug, Clone)]
+struct Escalation {
+    urgencies: Vec<String>,
+    repeat: u32,
+    /// Of routes that have none of their own.
+    tiers: Vec<Tier>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,6 +139,7 @@ struct Compiled {
     facility: String,
     add: bool,
     recipients: Vec<Recipient>,
+    tiers: Vec<Tier>,
 }
 
 /// The file as written.
@@ -140,7 +153,25 @@ struct File {
     recipients: BTreeMap<String, String>,
     triage: Queue,
     #[serde(default)]
+    escalation: EscalationFile,
+    #[serde(default)]
     route: Vec<RouteFile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EscalationFile {
+    /// `emergent` when not set.
+    urgencies: Option<Vec<String>>,
+    repeat: u32,
+    tier: Vec<TierFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TierFile {
+    after: settings::Duration,
+    to: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -161,6 +192,8 @@ struct RouteFile {
     #[serde(default)]
     add: bool,
     to: Vec<String>,
+    #[serde(default)]
+    tier: Vec<TierFile>,
 }
 
 fn any() -> String {
@@ -209,7 +242,7 @@ impl RoutingTable {
     ///
     /// # Errors
     /// [`Error::RoutingSyntax`], [`Error::Address`], [`Error::UnknownRecipient`], [`Error::UnknownLabel`],
-    /// [`Error::DuplicateRoute`], [`Error::NoRecipients`], [`Error::Uncovered`].
+    /// [`Error::DuplicateRoute`], [`Error::NoRecipients`], [`Error::Uncovered`], [`Error::Tier`].
     pub fn parse(toml: &str) -> Result<Self, Error> {
         let file: File = toml::from_str(toml).map_err(|error| Error::RoutingSyntax {
             place: place(toml, error.span()),
@@ -230,11 +263,36 @@ impl RoutingTable {
             };
             names.iter().map(one).collect()
         };
+        let repeat = file.escalation.repeat;
+        let ladder = |place: &str, tiers: &[TierFile]| -> Result<Vec<Tier>, Error> {
+            let refuse = |reason: String| Error::Tier { place: place.to_owned(), reason };
+            let repeats = usize::try_from(repeat).unwrap_or(usize::MAX);
+            if !tiers.is_empty() && tiers.len().saturating_add(repeats) > Ladder::MAX_STEPS {
+                return Err(refuse(format!("has more than {} steps", Ladder::MAX_STEPS)));
+            }
+            let one = |(index, tier): (usize, &TierFile)| {
+                let after_ms = i64::try_from(tier.after.as_millis()).unwrap_or(i64::MAX);
+                if after_ms == 0 {
+                    return Err(refuse(format!("tier {}: `after` must not be 0", index + 1)));
+                }
+                let recipients = resolve(format!("tier {} of {place}", index + 1), &tier.to)?;
+                Ok(Tier { after_ms, recipients })
+            };
+            tiers.iter().enumerate().map(one).collect()
+        };
         let queue = resolve("[triage]".to_owned(), &file.triage.to)?;
         let labels = &file.labels;
         for urgency in &file.policy.notify {
             check("policy.notify".to_owned(), "urgency", urgency, &labels.urgencies)?;
         }
+        for urgency in file.escalation.urgencies.iter().flatten() {
+            check("escalation.urgencies".to_owned(), "urgency", urgency, &labels.urgencies)?;
+        }
+        let escalation = Escalation {
+            urgencies: file.escalation.urgencies.clone().unwrap_or_else(|| vec!["emergent".to_owned()]),
+            repeat,
+            tiers: ladder("[escalation]", &file.escalation.tier)?,
+        };
         let mut routes: Vec<Compiled> = Vec::with_capacity(file.route.len());
         for (index, route) in file.route.into_iter().enumerate() {
             let place = format!("route {}", index + 1);
@@ -251,9 +309,10 @@ impl RoutingTable {
             if let Some(first) = routes.iter().position(same) {
                 return Err(Error::DuplicateRoute { first: first + 1, second: index + 1 });
             }
+            let tiers = ladder(&place, &route.tier)?;
             let recipients = resolve(place, &route.to)?;
-            let RouteFile { urgency, specialty, facility, add, to: _ } = route;
-            routes.push(Compiled { urgency, specialty, facility, add, recipients });
+            let RouteFile { urgency, specialty, facility, add, .. } = route;
+            routes.push(Compiled { urgency, specialty, facility, add, recipients, tiers });
         }
         for urgency in &labels.urgencies {
             let covers = |route: &Compiled| {
@@ -266,7 +325,8 @@ impl RoutingTable {
                 return Err(Error::Uncovered { urgency: urgency.clone() });
             }
         }
-        Ok(Self { policy: file.policy, routes, queue, urgencies: labels.urgencies.iter().cloned().collect() })
+        let urgencies = labels.urgencies.iter().cloned().collect();
+        Ok(Self { policy: file.policy, routes, queue, urgencies, escalation })
     }
 
     /// Decides who hears of an event. Total: every event has a decision.
@@ -288,23 +348,45 @@ impl RoutingTable {
             let mut routes =
                 vec![Route { pattern: "triage queue".to_owned(), recipients: self.queue.clone() }];
             if triage.urgency == "emergent" && self.policy.abstained_emergent_notifies {
-                routes.extend(self.matching(triage));
+                routes.extend(self.matching(triage).into_iter().map(Compiled::to_route));
             }
             return Decision::Notify(Routes { routes, triage: true });
         }
         if !self.policy.notify.contains(&triage.urgency) {
             return Decision::Drop(DropReason::UrgencyNotNotified);
         }
-        Decision::Notify(Routes { routes: self.matching(triage), triage: false })
+        let routes = self.matching(triage).into_iter().map(Compiled::to_route).collect();
+        Decision::Notify(Routes { routes, triage: false })
+    }
+
+    /// Who hears next when nobody acknowledges an event that somebody was told of; none if its urgency does not escalate
+    /// or nobody is named.
+    #[must_use]
+    pub fn ladder(&self, triage: &Triage) -> Option<Ladder> {
+        if !self.escalation.urgencies.contains(&triage.urgency) {
+            return None;
+        }
+        let own = self.matching(triage).into_iter().map(|route| &route.tiers).find(|tiers| !tiers.is_empty());
+        Ladder::new(own.unwrap_or(&self.escalation.tiers).clone(), self.escalation.repeat)
+    }
+
+    /// Whether any event can escalate.
+    #[must_use]
+    pub fn escalates(&self) -> bool {
+        let tiers = self.routes.iter().any(|route| !route.tiers.is_empty());
+        !self.escalation.urgencies.is_empty() && (tiers || !self.escalation.tiers.is_empty())
     }
 
     /// Everyone the table names, each address once.
     #[must_use]
     pub fn everyone(&self) -> BTreeSet<Recipient> {
-        self.routes.iter().flat_map(|route| &route.recipients).chain(&self.queue).cloned().collect()
+        let tiers = self.routes.iter().flat_map(|route| &route.tiers).chain(&self.escalation.tiers);
+        let routes = self.routes.iter().flat_map(|route| &route.recipients);
+        routes.chain(tiers.flat_map(|tier| &tier.recipients)).chain(&self.queue).cloned().collect()
     }
 
-    fn matching(&self, triage: &Triage) -> Vec<Route> {
+    /// The deciding route first.
+    fn matching(&self, triage: &Triage) -> Vec<&Compiled> {
         let matching = self.routes.iter().filter(|route| {
             matches(&route.urgency, &triage.urgency)
                 && matches(&route.specialty, &triage.specialty)
@@ -312,7 +394,7 @@ impl RoutingTable {
         });
         let (added, deciding): (Vec<_>, Vec<_>) = matching.partition(|route| route.add);
         let best = deciding.into_iter().max_by_key(|route| specificity(route));
-        best.into_iter().chain(added).map(Compiled::to_route).collect()
+        best.into_iter().chain(added).collect()
     }
 }
 
@@ -363,225 +445,5 @@ fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn triage(urgency: &str, specialty: &str, facility: &str) -> Triage {
-        Triage {
-            urgency: urgency.into(),
-            specialty: specialty.into(),
-            facility: facility.into(),
-            message_type: "ORU^R01".into(),
-            sentences: vec!["Potassium 6.9 mmol/L, critical.".into()],
-            ..Triage::default()
-        }
-    }
-
-    fn names(decision: &Decision) -> Vec<String> {
-        match decision {
-            Decision::Notify(routes) => routes.recipients().into_iter().map(|r| r.name).collect(),
-            Decision::Drop(reason) => vec![format!("drop {reason}")],
-        }
-    }
-
-    const TABLE: &str = r#"
-        [recipients]
-        rapid = "rapid@h.example"
-        cardio = "cardio@h.example"
-        cardio-north = "cardio-north@h.example"
-        north = "north@h.example"
-        desk = "desk@h.example"
-        nurse = "nurse@h.example"
-        [triage]
-        to = ["nurse"]
-        [policy]
-        notify = ["emergent", "routine"]
-        silent_when_routine = ["SIU", "ADT^A08"]
-        [[route]]
-        to = ["desk"]
-        [[route]]
-        specialty = "cardiology"
-        to = ["cardio", "desk"]
-        [[route]]
-        specialty = "cardiology"
-        facility = "NORTH"
-        to = ["cardio-north"]
-        [[route]]
-        facility = "NORTH"
-        urgency = "emergent"
-        to = ["north"]
-        [[route]]
-        urgency = "emergent"
-        add = true
-        to = ["rapid", "cardio"]
-    "#;
-
-    #[test]
-    fn most_specific_route_decides_and_additions_join() {
-        let table = RoutingTable::parse(TABLE).unwrap();
-        let who = |u, s, f| names(&table.decide(&triage(u, s, f)));
-        assert_eq!(who("routine", "urology", "SOUTH"), ["desk"]);
-        assert_eq!(who("routine", "cardiology", "SOUTH"), ["cardio", "desk"]);
-        assert_eq!(who("routine", "cardiology", "NORTH"), ["cardio-north"]);
-        assert_eq!(who("emergent", "urology", "NORTH"), ["north", "rapid", "cardio"]);
-        assert_eq!(who("emergent", "cardiology", "SOUTH"), ["cardio", "desk", "rapid"]);
-        assert_eq!(who("routine", "astrology", "SOUTH"), ["desk"]);
-    }
-
-    #[test]
-    fn policy_drops_with_a_reason() {
-        let table = RoutingTable::parse(TABLE).unwrap();
-        assert_eq!(
-            table.decide(&triage("urgent", "urology", "")),
-            Decision::Drop(DropReason::UrgencyNotNotified)
-        );
-        let mut event = triage("routine", "urology", "");
-        event.message_type = "ADT^A08".into();
-        assert_eq!(table.decide(&event), Decision::Drop(DropReason::RoutineSilentType));
-        event.message_type = "SIU^S12".into();
-        assert_eq!(table.decide(&event), Decision::Drop(DropReason::RoutineSilentType));
-        event.message_type = "ADT^A01".into();
-        assert_eq!(names(&table.decide(&event)), ["desk"]);
-        event.sentences = vec!["  ".into()];
-        assert_eq!(table.decide(&event), Decision::Drop(DropReason::RoutineNoContent));
-        event.urgency = "emergent".into();
-        assert_eq!(
-            names(&table.decide(&event)),
-            ["desk", "rapid", "cardio"],
-            "emergent is told even without a summary"
-        );
-    }
-
-    #[test]
-    fn recipients_are_reached_by_the_channel_of_their_address() {
-        let table = TABLE
-            .replace("rapid@h.example", "webhook:pager")
-            .replace("\"north@h.example\"", "\"mailto:north@h.example\"")
-            .replace("nurse@h.example", "sms:+4520123456");
-        let table = RoutingTable::parse(&table).unwrap();
-        let addresses: Vec<String> = table.everyone().iter().map(|r| r.address.to_string()).collect();
-        for address in ["webhook:pager", "mailto:north@h.example", "mailto:desk@h.example", "sms:+4520123456"]
-        {
-            assert!(addresses.iter().any(|known| known == address), "{address}");
-        }
-        assert_eq!(
-            names(&table.decide(&triage("emergent", "urology", "SOUTH"))),
-            ["desk", "rapid", "cardio"]
-        );
-    }
-
-    #[test]
-    fn doubt_goes_to_a_person() {
-        let table = RoutingTable::parse(TABLE).unwrap();
-        let mut event = triage("urgent", "cardiology", "");
-        event.abstained = true;
-        assert_eq!(names(&table.decide(&event)), ["nurse"]);
-        event.urgency = "emergent".into();
-        assert_eq!(names(&table.decide(&event)), ["nurse", "cardio", "desk", "rapid"]);
-        event.abstained = false;
-        event.urgency = "stat!".into();
-        let Decision::Notify(routes) = table.decide(&event) else { panic!("dropped") };
-        assert!(routes.triage);
-        assert_eq!(routes.routes[0].pattern, "triage queue");
-    }
-
-    #[test]
-    fn shipped_table_covers_every_label() {
-        let table = RoutingTable::parse(RoutingTable::DEFAULT).unwrap();
-        for urgency in URGENCIES {
-            for specialty in SPECIALTIES {
-                assert!(matches!(table.decide(&triage(urgency, specialty, "X")), Decision::Notify(_)));
-            }
-        }
-        assert!(
-            table
-                .everyone()
-                .iter()
-                .all(|r| r.address.mail().is_some_and(|address| address.domain() == "hospital.example"))
-        );
-    }
-
-    #[test]
-    fn refuses_tables_that_would_lose_events() {
-        let error = |toml: &str| {
-            let error = RoutingTable::parse(toml).unwrap_err();
-            (error.code().as_str(), error.to_string())
-        };
-        let base = "[recipients]\na = \"a@h.example\"\n[triage]\nto = [\"a\"]\n";
-        let all = "[[route]]\nto = [\"a\"]\n";
-        RoutingTable::parse(&format!("{base}{all}")).unwrap();
-        assert_eq!(error("recipients = 3").0, "NOTIFY-801");
-        assert_eq!(
-            error(&format!("{base}{all}[[route]]\nspecialities = \"x\"\nto = []")),
-            (
-                "NOTIFY-801",
-                "routing table, line 8 column 1: unknown field `specialities`, expected one of `urgency`, `specialty`, \
-                 `facility`, `add`, `to`"
-                    .to_owned()
-            )
-        );
-        let bad = base.replace("a@h.example", "not an address");
-        assert_eq!(error(&format!("{bad}{all}")).0, "NOTIFY-802");
-        assert_eq!(error(base).0, "NOTIFY-803");
-        let some = "[[route]]\nurgency = \"emergent\"\nto = [\"a\"]\n";
-        assert_eq!(
-            error(&format!("{base}{some}")),
-            (
-                "NOTIFY-803",
-                "urgency \"urgent\" has no route for specialty \"*\" at facility \"*\"".to_owned()
-            )
-        );
-        assert_eq!(
-            error(&format!("{base}[[route]]\nadd = true\nto = [\"a\"]\n")).0,
-            "NOTIFY-803",
-            "an addition covers nothing"
-        );
-        assert_eq!(error(&format!("{base}[[route]]\nto = [\"b\"]\n")).0, "NOTIFY-804");
-        assert_eq!(error(&format!("{base}{all}{all}")).0, "NOTIFY-805");
-        assert_eq!(
-            error(&format!("{base}{all}[[route]]\nurgency = \"stat\"\nto = [\"a\"]\n")).0,
-            "NOTIFY-806"
-        );
-        assert_eq!(error(&format!("{base}{all}[policy]\nnotify = [\"stat\"]\n")).0, "NOTIFY-806");
-        assert_eq!(error(&format!("{}{all}", base.replace("[\"a\"]", "[]"))).0, "NOTIFY-807");
-        assert_eq!(error(&format!("{base}{all}[[route]]\nurgency = \"urgent\"\nto = []\n")).0, "NOTIFY-807");
-    }
-
-    #[test]
-    fn a_hospital_may_have_its_own_labels() {
-        let table = RoutingTable::parse(
-            "[labels]\nurgencies = [\"red\", \"green\"]\nspecialties = [\"burns\"]\n[policy]\nnotify = [\"red\"]\n\
-             [recipients]\na = \"a@h.example\"\nb = \"b@h.example\"\n[triage]\nto = [\"a\"]\n\
-             [[route]]\nto = [\"a\"]\n[[route]]\nspecialty = \"burns\"\nto = [\"b\"]\n",
-        )
-        .unwrap();
-        assert_eq!(names(&table.decide(&triage("red", "burns", ""))), ["b"]);
-        assert_eq!(names(&table.decide(&triage("green", "burns", ""))), ["drop urgency-not-notified"]);
-        assert_eq!(names(&table.decide(&triage("emergent", "burns", ""))), ["a", "b"]);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(128))]
-
-        #[test]
-        fn every_event_has_a_decision_and_emergent_is_never_dropped(
-            urgency in prop_oneof![Just("emergent".to_owned()), Just("routine".to_owned()), "\\PC{0,12}"],
-            specialty in "\\PC{0,12}", facility in "\\PC{0,12}", message_type in "\\PC{0,12}",
-            abstained: bool, sentences in prop::collection::vec("\\PC{0,8}", 0..3),
-        ) {
-            let table = RoutingTable::parse(TABLE).unwrap();
-            let event = Triage { urgency, specialty, facility, message_type, abstained, sentences, ..Triage::default() };
-            match table.decide(&event) {
-                Decision::Notify(routes) => prop_assert!(!routes.recipients().is_empty()),
-                Decision::Drop(_) => prop_assert!(event.urgency == "routine" || event.urgency == "urgent"),
-            }
-        }
-
-        #[test]
-        fn no_table_panics(text in "\\PC{0,200}") {
-            let _ = RoutingTable::parse(&text);
-        }
-    }
-}
+#[path = "routing_tests.rs"]
+mod tests;

@@ -1,47 +1,65 @@
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use contracts::{EventId, NotificationLedger, NotificationSent, TriageSummarized};
+use contracts::{EventId, TriageSummarized};
 use service::{Failure, Process};
 use stream::{
-    Codec, CodecError, Context, Fate, Incoming, Needs, Outgoing, Publisher, Reject, Stage, Table, Unavailable,
+    CodecError, Context, Fate, Incoming, Needs, Outgoing, Publisher, Reject, Stage, Table, Unavailable,
 };
 
-use crate::deliveries::{Desk, Progress, Told, Verdict};
+use crate::books::{Books, Decoded, LEDGER, SENT, of_event};
+use crate::deliveries::{Desk, Progress, Verdict};
+use crate::escalation::Standing;
+use crate::escalator::{self, Escalator, OPEN};
 use crate::{
-    Channel, Config, Decision, Email, Entry, Event, Ledger, Mailer, NotificationId, RoutingTable, Sms, State,
-    Triage, Webhook,
+    Call, Channel, Config, Decision, Email, Event, Ladder, Ledger, Links, Mailer, RoutingTable, Sms, Triage,
+    Webhook,
 };
 
 /// Name of the service.
 pub const NAME: &str = "notify";
-
-const SENT: &str = "notification.sent";
-const LEDGER: &str = "notification.ledger";
 
 /// Runs until the shutdown.
 ///
 /// # Errors
 /// What a wait cannot mend.
 pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
-    let runtime = process.stage(NAME, &config.registry)?;
-    let stage = Notify {
+    let mut runtime = process.stage(NAME, &config.registry)?;
+    let routing = Arc::new(config.notify.routing()?);
+    let links = if routing.escalates() { config.acknowledge.links()?.map(Arc::new) } else { None };
+    let books = Arc::new(Books {
         codec: runtime.codec.clone(),
-        routing: config.notify.routing()?,
         desk: Desk {
             channels: channels(&config, process)?,
             ledger: Mutex::new(Ledger::new(config.notify.ledger_window.get())),
             metrics: process.metrics.clone(),
             observer: runtime.observer.clone(),
         },
-        progress: Mutex::default(),
-        sent: Table::new(LEDGER, None, &config.kafka)?.impatient(),
+        table: Decoded::new(Table::new(LEDGER, None, &config.kafka)?.impatient()),
         publisher: Publisher::new("ledger", &config.kafka, process.runtime.clone())?,
-    };
-    let needs = Needs { stage: NAME, inputs: &["triage.summarized", LEDGER], outputs: &[SENT, LEDGER] };
+    });
+    let outputs: &[&str] = if links.is_some() { &[SENT, LEDGER, OPEN] } else { &[SENT, LEDGER] };
+    let needs = Needs { stage: NAME, inputs: &["triage.summarized", LEDGER], outputs };
     process.wait_until_fit(&config.kafka, &needs, &runtime.observer)?;
-    Ok(stream::run(stage, &["triage.summarized"], &config.kafka, &runtime)?)
+    let stage = Notify {
+        routing: routing.clone(),
+        links: links.clone(),
+        books: books.clone(),
+        progress: Mutex::default(),
+    };
+    let Some(links) = links else {
+        return Ok(stream::run(stage, &["triage.summarized"], &config.kafka, &runtime)?);
+    };
+    // Whichever of the two cannot go on ends the other.
+    runtime.shutdown = process.shutdown.child_token();
+    let around = escalator::Parts { routing, links, books };
+    let escalator = Escalator::start(&config, process, around, &runtime.shutdown)
+        .inspect_err(|_| runtime.shutdown.cancel())?;
+    let result = stream::run(stage, &["triage.summarized"], &config.kafka, &runtime);
+    runtime.shutdown.cancel();
+    let escalated = escalator.join();
+    result.map_err(Failure::from).and(escalated)
 }
 
 /// Every channel that the configuration sets up.
@@ -64,110 +82,109 @@ fn first(faults: Vec<settings::Error>) -> Failure {
 
 /// The stage: tells the right team, once.
 pub struct Notify {
-    codec: Codec,
-    routing: RoutingTable,
-    desk: Desk,
+    routing: Arc<RoutingTable>,
+    /// None where nothing escalates.
+    links: Option<Arc<Links>>,
+    books: Arc<Books>,
     /// Events that a channel holds up.
     progress: Mutex<HashMap<EventId, Progress>>,
-    sent: Table,
-    publisher: Publisher,
 }
 
 impl std::fmt::Debug for Notify {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let channels: Vec<&str> = self.desk.channels.iter().map(|channel| channel.name()).collect();
+        let channels: Vec<&str> = self.books.desk.channels.iter().map(|channel| channel.name()).collect();
         f.debug_struct("Notify").field("channels", &channels).finish_non_exhaustive()
     }
 }
 
 impl Notify {
     fn decide(&self, record: &Incoming, context: &Context) -> Result<Fate, CodecError> {
-        let event: TriageSummarized = self.codec.decode(record.value.as_deref())?;
+        let event: TriageSummarized = self.books.codec.decode(record.value.as_deref())?;
         let triage = triage(&event);
         let routes = match self.routing.decide(&triage) {
             Decision::Drop(reason) => return Ok(Fate::Drop(reason.as_str())),
             Decision::Notify(routes) => routes,
         };
+        let id = context.event_id;
+        let ladder = self.links.as_ref().and_then(|_| self.routing.ladder(&triage));
+        let link = self.links.as_ref().filter(|_| ladder.is_some());
+        let link = link.map(|links| links.link(id, 0, event.received_at));
+        let call = Call { step: 0, link: link.as_deref() };
         let date = UNIX_EPOCH + Duration::from_millis(context.now_ms.unsigned_abs());
-        let messages =
-            self.desk.messages(&Event { id: context.event_id, triage: &triage, routes: &routes, date });
-        let messages = match messages {
+        let desk = &self.books.desk;
+        let messages = match desk.messages(&Event { id, triage: &triage, routes: &routes, date, call }) {
             Ok(messages) => messages,
             Err(error) => return Ok(Reject::new(error.code().as_str(), error.to_string()).into()),
         };
-        let mut progress = lock(&self.progress).remove(&context.event_id).unwrap_or_default();
+        let mut progress = lock(&self.progress).remove(&id).unwrap_or_default();
         let age_ms = context.now_ms.saturating_sub(event.received_at);
-        let fate = self
-            .desk
-            .deliver(messages, age_ms, &mut progress, |progress| self.write_ledger(progress))
-            .and_then(|verdict| self.fate(record, &event, verdict, &progress));
-        if fate.is_err() && !progress.is_empty() {
-            lock(&self.progress).insert(context.event_id, progress);
+        let fate = desk
+            .deliver(messages, age_ms, &mut progress, |progress| self.books.write_ledger(progress))
+            .and_then(|verdict| self.fate(id, record, &event, verdict, ladder.as_ref(), &progress));
+        if fate.is_err() {
+            let opened = ladder.map_or(Ok(()), |ladder| self.open_early(id, record, &ladder, &mut progress));
+            if !progress.is_empty() {
+                lock(&self.progress).insert(id, progress);
+            }
+            opened?;
         }
         fate
     }
 
     fn fate(
         &self,
+        id: EventId,
         record: &Incoming,
         event: &TriageSummarized,
         verdict: Verdict,
+        ladder: Option<&Ladder>,
         progress: &Progress,
     ) -> Result<Fate, CodecError> {
         let told = match verdict {
             Verdict::Told(told) => told,
-            Verdict::Refused(reject) => return Ok(reject.into()),
+            Verdict::Refused(reject) => {
+                // Nobody was told: those further up hear at once, and the dead letter tells why.
+                if ladder.is_some() && !progress.opened {
+                    self.open_now(id, record, Standing::refused(now_ms()))?;
+                }
+                return Ok(reject.into());
+            }
         };
         let mut outputs = Vec::with_capacity(told.len());
         for told in told {
-            let value = self.codec.encode(SENT, &sent(event, told))?;
-            outputs.push(Outgoing::new(SENT, record.key.clone(), value));
+            outputs.push(self.books.sent(record.key.clone(), event, told)?);
         }
-        outputs.extend(self.owed(progress)?);
+        if let Some(ladder) = ladder.filter(|_| !progress.opened) {
+            outputs.push(self.open(id, record, Standing::opened(now_ms(), ladder))?);
+        }
+        outputs.extend(self.books.owed(progress)?);
         Ok(Fate::Emit(outputs))
     }
 
-    /// Writes the ledger at once, outside the transaction: it must hold even if the transaction fails. What cannot be
-    /// written now stays for the transaction, or for the next try.
-    fn write_ledger(&self, progress: &mut Progress) -> Result<(), CodecError> {
-        let mut left = Vec::new();
-        for (id, at) in std::mem::take(&mut progress.unwritten) {
-            let written = self.entry(id, at).map(|entry| self.publisher.publish_blocking(&entry).is_ok());
-            match written {
-                Ok(true) => {}
-                Ok(false) => left.push((id, at)),
-                Err(error) => {
-                    left.push((id, at));
-                    progress.unwritten.extend(left);
-                    return Err(error);
-                }
-            }
+    /// An event that a channel holds up is opened at once, outside the transaction that has to wait for the channel: those
+    /// further up may be reached by another one.
+    fn open_early(
+        &self,
+        id: EventId,
+        record: &Incoming,
+        ladder: &Ladder,
+        progress: &mut Progress,
+    ) -> Result<(), CodecError> {
+        if !progress.opened {
+            self.open_now(id, record, Standing::opened(now_ms(), ladder))?;
+            progress.opened = true;
         }
-        progress.unwritten = left;
         Ok(())
     }
 
-    /// What of the ledger goes into the transaction.
-    fn owed(&self, progress: &Progress) -> Result<Vec<Outgoing>, CodecError> {
-        let tombstone = |id: &NotificationId| Outgoing {
-            value: None,
-            ..Outgoing::new(LEDGER, Some(id.to_string().into_bytes()), Vec::new())
-        };
-        let mut owed: Vec<Outgoing> = progress.expired.iter().map(tombstone).collect();
-        for (id, at) in &progress.unwritten {
-            owed.push(self.entry(*id, *at)?);
-        }
-        Ok(owed)
+    fn open_now(&self, id: EventId, record: &Incoming, standing: Standing) -> Result<(), CodecError> {
+        let open = self.open(id, record, standing)?;
+        self.books.publisher.publish_blocking(&of_event(open, id))?;
+        Ok(())
     }
 
-    fn entry(&self, id: NotificationId, at: i64) -> Result<Outgoing, CodecError> {
-        let entry = NotificationLedger {
-            notification_id: id.to_string(),
-            state: State::Sent.as_str().to_owned(),
-            at,
-        };
-        let value = self.codec.encode(LEDGER, &entry)?;
-        Ok(Outgoing::new(LEDGER, Some(entry.notification_id.into_bytes()), value))
+    fn open(&self, id: EventId, record: &Incoming, standing: Standing) -> Result<Outgoing, CodecError> {
+        escalator::open(&self.books.codec, id, standing, record.value.clone().unwrap_or_default())
     }
 }
 
@@ -181,48 +198,14 @@ impl Stage for Notify {
     }
 
     fn assigned(&self) -> Result<(), Unavailable> {
-        let mut unavailable = None;
-        let read = self.sent.catch_up(|record| {
-            let Some(id) =
-                record.key.as_deref().and_then(|key| NotificationId::parse(std::str::from_utf8(key).ok()?))
-            else {
-                return;
-            };
-            match self.codec.decode::<NotificationLedger>(record.value.as_deref()) {
-                Ok(entry) => {
-                    if let Some(state) = State::parse(&entry.state) {
-                        lock(&self.desk.ledger).apply(id, Entry { state, at_ms: entry.at });
-                    }
-                }
-                Err(CodecError::Unavailable(error)) => unavailable = Some(error),
-                // A tombstone, or an entry of another hand: nothing was sent that we know of.
-                Err(CodecError::Reject(_)) => lock(&self.desk.ledger).forget(id),
-            }
-        })?;
+        let read = self.books.catch_up()?;
         tracing::info!(entries = read, "read the ledger");
-        unavailable.map_or(Ok(()), Err)
-    }
-}
-
-/// The record of a message that was taken.
-fn sent(event: &TriageSummarized, told: Told) -> NotificationSent {
-    NotificationSent {
-        event_id: event.event_id.clone(),
-        facility: event.facility.clone(),
-        message_type: event.message_type.clone(),
-        received_at: event.received_at,
-        notification_id: told.id.to_string(),
-        channel: told.kind.as_str().to_owned(),
-        message_id: told.message_id,
-        recipients: told.recipients.into_iter().map(|recipient| recipient.name).collect(),
-        urgency: event.urgency.label.clone(),
-        specialty: event.specialty.label.clone(),
-        sent_at: now_ms(),
+        Ok(())
     }
 }
 
 /// The parts of the event that routing and messages need.
-fn triage(event: &TriageSummarized) -> Triage {
+pub(crate) fn triage(event: &TriageSummarized) -> Triage {
     Triage {
         event_id: event.event_id.clone(),
         pseudonym: event.pseudonym.clone().unwrap_or_default(),

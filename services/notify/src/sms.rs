@@ -12,7 +12,7 @@ use crate::gsm::Alphabet;
 use crate::http::{self, Sender};
 use crate::message::{Console, heading, lines};
 use crate::template::{Escape, Field, Fields, Template};
-use crate::{Address, Channel, Delivery, Error, Event, Kind, Message, NotificationId, Recipient};
+use crate::{Address, Channel, Delivery, Error, Event, Kind, Message, Recipient};
 
 /// Name and version of the text; part of the notification's id.
 pub const SMS_TEMPLATE: &str = "sms/1";
@@ -137,20 +137,37 @@ impl SmsTemplate {
         })
     }
 
-    /// The text that tells of an event: urgency, specialty and document, what fits of the summary, and the link. Never
-    /// a pseudonym. A link that does not fit is left out whole.
+    /// The text that tells of an event: urgency, specialty and document, what fits of the summary, the link that
+    /// acknowledges it and the link to it. Never a pseudonym. A link that does not fit is left out whole.
     #[must_use]
     pub fn text(&self, event: &Event<'_>) -> String {
         let (alphabet, limit) = (self.alphabet, self.max_characters);
-        let head = alphabet.write(&heading(event.triage, event.routes));
+        let mut head = heading(event.triage, event.routes);
+        if event.call.step > 0 {
+            head.insert_str(0, "Not acknowledged. ");
+        }
+        let head = alphabet.write(&head);
         let summary: Vec<String> =
             if self.summary { lines(&event.triage.sentences).collect() } else { Vec::new() };
         let summary = alphabet.write(&summary.join(" "));
-        let link = alphabet.write(&self.console.event(&event.triage.event_id));
-        let used = alphabet.units(&head) + alphabet.units(&link) + 1;
-        if used > limit {
+        let used = |link: &str| alphabet.units(&head) + alphabet.units(link) + 1;
+        let open = self.console.event(&event.triage.event_id);
+        // Whoever acknowledges keeps others from being called, so that link comes before the one to the event.
+        let links = match event.call.link {
+            Some(acknowledge) => {
+                vec![
+                    format!("Acknowledge: {acknowledge} Open: {open}"),
+                    format!("Acknowledge: {acknowledge}"),
+                    open,
+                ]
+            }
+            None => vec![open],
+        };
+        let fitting = links.iter().map(|link| alphabet.write(link)).find(|link| used(link) <= limit);
+        let Some(link) = fitting else {
             return alphabet.cut(format!("{head}. {summary}").trim_end(), limit);
-        }
+        };
+        let used = used(&link);
         let middle = alphabet.cut(&summary, (limit - used).saturating_sub(2));
         if middle.is_empty() { format!("{head} {link}") } else { format!("{head}. {middle} {link}") }
     }
@@ -211,7 +228,7 @@ impl Channel for Sms {
     fn compose(&self, event: &Event<'_>, to: &[Recipient]) -> Result<Vec<Message>, Error> {
         let text = self.template.text(event);
         let message = |recipient: &Recipient| {
-            let id = NotificationId::of(&event.id, &format!("{SMS_TEMPLATE} {}", recipient.address));
+            let id = event.notification_id(&format!("{SMS_TEMPLATE} {}", recipient.address));
             Message {
                 id,
                 message_id: id.to_string(),

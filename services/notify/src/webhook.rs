@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::http::{self, Sender};
 use crate::message::{Console, MAX_LABEL, MAX_REASONS, MAX_SENTENCES, clean, lines};
-use crate::{Address, Channel, Delivery, Error, Event, Kind, Message, NotificationId, Recipient, Triage};
+use crate::{Address, Channel, Delivery, Error, Event, Kind, Message, Recipient, Triage};
 
 /// Name and version of the payload; part of the notification's id.
 pub const WEBHOOK_TEMPLATE: &str = "webhook/1";
@@ -99,7 +99,7 @@ impl WebhookTemplate {
     /// # Errors
     /// [`Error::Compose`].
     pub fn payload(&self, event: &Event<'_>, to: &Recipient) -> Result<Message, Error> {
-        let id = NotificationId::of(&event.id, &format!("{WEBHOOK_TEMPLATE} {}", to.address));
+        let id = event.notification_id(&format!("{WEBHOOK_TEMPLATE} {}", to.address));
         let (triage, message_id) = (event.triage, id.to_string());
         let data = Data {
             notification_id: &message_id,
@@ -118,6 +118,8 @@ impl WebhookTemplate {
             received_at: time(triage.received_at_ms),
             model: Model { id: label(&triage.model_id), version: label(&triage.model_version) },
             link: self.console.event(&triage.event_id),
+            step: event.call.step,
+            acknowledge: event.call.link,
             pseudonym: self.pseudonym(triage),
         };
         let payload = Payload { kind: TYPE, timestamp: time(triage.received_at_ms), data };
@@ -186,6 +188,10 @@ struct Data<'p> {
     received_at: String,
     model: Model,
     link: String,
+    #[serde(skip_serializing_if = "is_first")]
+    step: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledge: Option<&'p str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pseudonym: Option<String>,
 }
@@ -198,6 +204,11 @@ struct Model {
 
 fn label(text: &str) -> String {
     clean(text, MAX_LABEL)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_first(step: &u32) -> bool {
+    *step == 0
 }
 
 /// RFC 3339, in UTC.
@@ -258,6 +269,7 @@ mod tests {
     use settings::Secret;
 
     use super::*;
+    use crate::NotificationId;
 
     fn config() -> WebhookConfig {
         WebhookConfig {

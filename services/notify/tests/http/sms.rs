@@ -6,8 +6,8 @@ use crate::receiver::{Reply, Server};
 use contracts::EventId;
 use settings::Secret;
 use wardstream_notify::{
-    Address, Alphabet, Channel, Console, Delivery, Event, Format, Message, Recipient, Route, Routes, Sms,
-    SmsConfig, SmsTemplate, Triage,
+    Address, Alphabet, Call, Channel, Console, Delivery, Event, Format, Message, Recipient, Route, Routes,
+    Sms, SmsConfig, SmsTemplate, Triage,
 };
 
 const LINK: &str = "https://ward.example/events/0b6f6f0e-9f5c-5d4e-8a1c-2f0d3f7f6a11";
@@ -56,12 +56,16 @@ fn recipients() -> Vec<Recipient> {
 }
 
 fn with_event<T>(triage: &Triage, then: impl FnOnce(&Event<'_>) -> T) -> T {
+    with_call(triage, Call::default(), then)
+}
+
+fn with_call<T>(triage: &Triage, call: Call<'_>, then: impl FnOnce(&Event<'_>) -> T) -> T {
     let routes = Routes {
         routes: vec![Route { pattern: "any".into(), recipients: recipients() }],
         triage: triage.abstained,
     };
     let id = EventId::at("hl7.raw", 0, 0);
-    then(&Event { id, triage, routes: &routes, date: SystemTime::UNIX_EPOCH })
+    then(&Event { id, triage, routes: &routes, date: SystemTime::UNIX_EPOCH, call })
 }
 
 fn text(config: &SmsConfig, triage: &Triage) -> String {
@@ -90,6 +94,22 @@ fn the_text_says_what_fits_and_always_the_urgency() {
     for size in 40..320 {
         assert!(sized(size).chars().count() <= size);
         assert!(sized(size).starts_with("Emergent: Nephrology, lab result"));
+    }
+}
+
+#[test]
+fn the_link_that_acknowledges_comes_before_the_one_to_the_event() {
+    let link = "https://ack.ward.example/a/MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5";
+    let sized = |max_characters, step| {
+        let config = SmsConfig { max_characters, ..config("https://sms.example/") };
+        with_call(&triage(), Call { step, link: Some(link) }, |event| template(&config).text(event))
+    };
+    let head = "Emergent: Nephrology, lab result";
+    assert_eq!(sized(160, 0), format!("{head}. Potassium 6.9 mmol/L,... Acknowledge: {link}"));
+    assert_eq!(sized(148, 1), format!("Not acknowledged. {head} Acknowledge: {link}"));
+    assert!(sized(300, 2).ends_with(&format!("Acknowledge: {link} Open: {LINK}")));
+    for size in 40..320 {
+        assert!(sized(size, 1).chars().count() <= size);
     }
 }
 

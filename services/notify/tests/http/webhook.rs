@@ -7,8 +7,8 @@ use contracts::EventId;
 use settings::Secret;
 use sha2::{Digest, Sha256};
 use wardstream_notify::{
-    Address, Channel, Console, Delivery, Error, Event, Message, Recipient, Route, Routes, Triage, Webhook,
-    WebhookConfig, WebhookTemplate,
+    Address, Call, Channel, Console, Delivery, Error, Event, Message, Recipient, Route, Routes, Triage,
+    Webhook, WebhookConfig, WebhookTemplate,
 };
 
 const KEY: [u8; 32] = *b"a key of two hundred fifty-six b";
@@ -54,12 +54,16 @@ fn triage() -> Triage {
 }
 
 fn message(channel: &dyn Channel, offset: i64) -> Message {
+    call(channel, offset, Call::default())
+}
+
+fn call(channel: &dyn Channel, offset: i64, call: Call<'_>) -> Message {
     let to = recipient();
     let routes =
         Routes { routes: vec![Route { pattern: "any".into(), recipients: vec![to.clone()] }], triage: false };
     let triage = triage();
     let id = EventId::at("hl7.raw", 0, offset);
-    let event = Event { id, triage: &triage, routes: &routes, date: SystemTime::UNIX_EPOCH };
+    let event = Event { id, triage: &triage, routes: &routes, date: SystemTime::UNIX_EPOCH, call };
     assert!(channel.reaches(&to.address));
     let mut messages = channel.compose(&event, &[to]).unwrap();
     assert_eq!(messages.len(), 1);
@@ -122,6 +126,24 @@ fn what_arrives_is_signed_and_names_nobody() {
         }
     });
     assert_eq!(body, expected);
+}
+
+#[test]
+fn each_step_of_an_escalation_is_another_message_and_says_how_to_acknowledge() {
+    let server = Server::start();
+    let channel = webhook(&server, &config(&server.url("/")));
+    let link = "https://ack.hospital.example/a/x";
+    let messages = [0, 1, 2].map(|step| call(&channel, 0, Call { step, link: Some(link) }));
+    assert_eq!(messages[0].id, message(&channel, 0).id, "the first step is the notification itself");
+    assert!(messages[0].id != messages[1].id && messages[1].id != messages[2].id);
+    for (step, message) in messages.iter().enumerate() {
+        let body: serde_json::Value = serde_json::from_slice(&message.bytes).unwrap();
+        assert_eq!(body["data"]["acknowledge"], link);
+        assert_eq!(
+            body["data"].get("step").and_then(|step| step.as_u64()),
+            (step > 0).then_some(step as u64)
+        );
+    }
 }
 
 #[test]
