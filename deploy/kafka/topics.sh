@@ -21,6 +21,8 @@ notification.sent $partitions 30
 notification.ledger $partitions compact
 notification.open $partitions compact
 notification.acknowledged $partitions compact
+notification.held $partitions 30
+notification.digest $partitions compact
 line.dropped $partitions 30
 audit.manifests 1 30
 dead-letters.replayed 1 compact

@@ -16,7 +16,7 @@ pub use events::{
 pub use ids::EventId;
 pub use records::{
     AccessEvent, AuditManifest, DeadLetter, Dropped, Header, IdentityVault, NotificationAcknowledged,
-    NotificationLedger, NotificationOpen, NotificationSent, Replayed,
+    NotificationDigest, NotificationHeld, NotificationLedger, NotificationOpen, NotificationSent, Replayed,
 };
 pub use topics::{
     ACCESS_EVENTS, DEAD_LETTER_SUFFIX, PARKED_SUFFIX, REPLAYED, Record, Retention, STAGES, Topic,

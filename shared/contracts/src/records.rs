@@ -83,6 +83,33 @@ pub struct NotificationAcknowledged {
     pub acknowledged_at: i64,
 }
 
+/// `notification.held`: a notification that waits for its recipient's digest or the end of the quiet hours. The key is the
+/// recipient's address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotificationHeld {
+    /// UUID of the event.
+    pub event_id: String,
+    /// Name of the recipient in the routing table.
+    pub recipient: String,
+    /// When it is to be sent, with all others of the recipient; milliseconds since the epoch.
+    pub due_at: i64,
+    /// The record of `triage.summarized` as it was read, in the Confluent wire format.
+    #[serde(with = "bytes")]
+    pub event: Vec<u8>,
+}
+
+/// `notification.digest`: how far a recipient's held notifications were sent. The key is the recipient's address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotificationDigest {
+    /// Offset in `notification.held` up to which everything of the recipient was sent; -1 before the first digest.
+    pub told: i64,
+    /// Last offset of the digest that is being sent.
+    #[serde(default)]
+    pub planned: Option<i64>,
+    /// Milliseconds since the epoch.
+    pub at: i64,
+}
+
 /// A record header.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crate::{
     AccessEvent, AuditManifest, DeadLetter, Dropped, FhirDeidentified, FhirReceived, FhirValidated,
-    IdentityVault, NotificationAcknowledged, NotificationLedger, NotificationOpen, NotificationSent,
-    Replayed, TriageClassified, TriageSummarized,
+    IdentityVault, NotificationAcknowledged, NotificationDigest, NotificationHeld, NotificationLedger,
+    NotificationOpen, NotificationSent, Replayed, TriageClassified, TriageSummarized,
 };
 
 /// The stages that consume, transform and produce, in the order of the line.
@@ -72,6 +72,8 @@ records! {
     NotificationLedger => "notification.ledger",
     NotificationOpen => "notification.open",
     NotificationAcknowledged => "notification.acknowledged",
+    NotificationHeld => "notification.held",
+    NotificationDigest => "notification.digest",
     DeadLetter => "dead-letter",
     Dropped => "line.dropped",
     AuditManifest => "audit.manifests",
@@ -160,6 +162,15 @@ pub fn topics(partitions: i32) -> Vec<Topic> {
             "notify",
             false,
             Some(NotificationAcknowledged::SCHEMA),
+        ),
+        topic("notification.held", partitions, month, "notify", false, Some(NotificationHeld::SCHEMA)),
+        topic(
+            "notification.digest",
+            partitions,
+            Retention::Compacted,
+            "notify",
+            false,
+            Some(NotificationDigest::SCHEMA),
         ),
         topic("line.dropped", partitions, month, "every stage", false, Some(Dropped::SCHEMA)),
         topic("audit.manifests", 1, month, "audit", false, Some(AuditManifest::SCHEMA)),
@@ -306,6 +317,10 @@ mod tests {
             event: vec![0, 255],
         });
         round_trip(&NotificationAcknowledged { event_id: text(), step: 2, acknowledged_at: 1 });
+        round_trip(&NotificationHeld { event_id: text(), recipient: text(), due_at: 1, event: vec![0, 255] });
+        for planned in [None, Some(7)] {
+            round_trip(&NotificationDigest { told: -1, planned, at: 1 });
+        }
         round_trip(&Dropped {
             stage: text(),
             reason: text(),

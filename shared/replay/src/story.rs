@@ -176,6 +176,7 @@ fn says(topic: &str, value: Option<&Value>) -> Map<String, Value> {
         }
         "notification.ledger" => &["notification_id", "state"],
         "notification.open" => &["due_at", "opened_at", "step", "unanswered"],
+        "notification.held" => &["due_at", "recipient"],
         "notification.acknowledged" => &["acknowledged_at", "step"],
         "line.dropped" => &["reason"],
         REPLAYED => &["letter"],
