@@ -31,6 +31,12 @@ pub trait Channel: Send + Sync {
     /// [`Error::Compose`]; the event is a dead letter.
     fn compose(&self, event: &Event<'_>, to: &[Recipient]) -> Result<Vec<Message>, Error>;
 
+    /// The message that tells a recipient of several events at once; the same rules hold.
+    ///
+    /// # Errors
+    /// [`Error::Compose`]; the events are not told of.
+    fn digest(&self, digest: &Digest<'_>) -> Result<Message, Error>;
+
     /// Hands a message over, and blocks until the other side has answered or a time-out has passed.
     ///
     /// # Errors
@@ -80,6 +86,34 @@ pub struct Event<'e> {
     pub date: SystemTime,
     /// Whether somebody is asked to acknowledge it.
     pub call: Call<'e>,
+}
+
+/// Events of which a recipient is told at once, in the order in which they came.
+#[derive(Debug, Clone, Copy)]
+pub struct Digest<'d> {
+    /// Who hears.
+    pub to: &'d Recipient,
+    /// At least one.
+    pub events: &'d [Triage],
+    /// When the message is composed. No id may depend on it.
+    pub date: SystemTime,
+}
+
+impl Digest<'_> {
+    /// The id of the message by this template: it follows from the first event, the last, and how many there are.
+    ///
+    /// # Errors
+    /// [`Error::Compose`] when there are none.
+    pub fn notification_id(&self, template: &str) -> Result<NotificationId, Error> {
+        let id = |event: Option<&Triage>| EventId::parse(&event?.event_id);
+        match (id(self.events.first()), id(self.events.last())) {
+            (Some(first), Some(last)) => {
+                let name = format!("{template} {} {last} {}", self.to.address, self.events.len());
+                Ok(NotificationId::of(&first, &name))
+            }
+            _ => Err(Error::Compose("a digest has no events")),
+        }
+    }
 }
 
 /// How a message asks to acknowledge an event.

@@ -7,7 +7,9 @@ use stream::{CodecError, Observer, Reject, Unavailable};
 use telemetry::Metrics;
 
 use crate::run::{lock, now_ms};
-use crate::{Channel, Delivery, Entry, Event, Kind, Ledger, Message, NotificationId, Recipient, State};
+use crate::{
+    Channel, Delivery, Digest, Entry, Event, Kind, Ledger, Message, NotificationId, Recipient, State,
+};
 
 /// Kept in memory between two tries of an event. What must outlive the process is in the ledger.
 #[derive(Debug, Default)]
@@ -42,6 +44,7 @@ enum Outcome {
 }
 
 /// A message that was taken.
+#[derive(Clone)]
 pub(crate) struct Told {
     pub(crate) kind: Kind,
     pub(crate) id: NotificationId,
@@ -85,6 +88,13 @@ impl Desk {
             return Err(crate::Error::Compose("no recipients"));
         }
         Ok(messages)
+    }
+
+    /// The message that tells a recipient of several events.
+    pub(crate) fn digest(&self, digest: &Digest<'_>) -> Result<(&dyn Channel, Message), crate::Error> {
+        let channel = self.channels.iter().find(|channel| channel.reaches(&digest.to.address));
+        let channel = channel.ok_or(crate::Error::Compose("no recipients"))?;
+        Ok((&**channel, channel.digest(digest)?))
     }
 
     /// Tries every message that is not settled, each whatever becomes of the others: a channel that is away must not
@@ -203,7 +213,8 @@ impl Desk {
         outcome
     }
 
-    fn remember(&self, id: NotificationId, progress: &mut Progress) {
+    /// Enters a notification into the ledger.
+    pub(crate) fn remember(&self, id: NotificationId, progress: &mut Progress) {
         let at = now_ms();
         let mut ledger = lock(&self.ledger);
         ledger.apply(id, Entry { state: State::Sent, at_ms: at });

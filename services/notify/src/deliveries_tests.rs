@@ -43,6 +43,10 @@ impl Channel for Script {
         Ok(vec![Message { id, message_id: id.to_string(), to: to.to_vec(), bytes: Vec::new() }])
     }
 
+    fn digest(&self, _: &Digest<'_>) -> Result<Message, Error> {
+        Err(Error::Compose("a script has no digest"))
+    }
+
     fn send(&self, message: &Message) -> Result<Delivery, Error> {
         lock(&self.sent).push(message.to.iter().map(|to| to.name.clone()).collect());
         let mut answers = lock(&self.answers);

@@ -1,6 +1,9 @@
 //! Mail as a channel: one message for all its recipients.
 
-use crate::{Address, Channel, Composer, Delivery, Error, Event, Kind, Mailer, Message, Recipient, TEMPLATE};
+use crate::{
+    Address, Channel, Composer, DIGEST_TEMPLATE, Delivery, Digest, Error, Event, Kind, Mailer, Message,
+    Recipient, TEMPLATE,
+};
 
 /// The mail server, and what composes for it.
 pub struct Email {
@@ -33,6 +36,12 @@ impl Channel for Email {
         let id = event.notification_id(TEMPLATE);
         let mail = self.composer.compose_call(id, event)?;
         Ok(vec![Message { id, message_id: mail.message_id, to: mail.to, bytes: mail.bytes }])
+    }
+
+    fn digest(&self, digest: &Digest<'_>) -> Result<Message, Error> {
+        let id = digest.notification_id(DIGEST_TEMPLATE)?;
+        let mail = self.composer.compose_digest(id, digest)?;
+        Ok(Message { id, message_id: mail.message_id, to: mail.to, bytes: mail.bytes })
     }
 
     fn send(&self, message: &Message) -> Result<Delivery, Error> {

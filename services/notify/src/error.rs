@@ -31,6 +31,8 @@ pub enum ErrorCode {
     Tier,
     /// NOTIFY-814
     NoAcknowledgement,
+    /// NOTIFY-815
+    Hold,
     /// NOTIFY-820
     Unavailable,
     /// NOTIFY-821
@@ -51,7 +53,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::RoutingSyntax,
         Self::Address,
         Self::Uncovered,
@@ -66,6 +68,7 @@ impl ErrorCode {
         Self::ChannelSetup,
         Self::Tier,
         Self::NoAcknowledgement,
+        Self::Hold,
         Self::Unavailable,
         Self::Unauthorized,
         Self::SenderRefused,
@@ -94,6 +97,7 @@ impl ErrorCode {
             Self::ChannelSetup => "NOTIFY-812",
             Self::Tier => "NOTIFY-813",
             Self::NoAcknowledgement => "NOTIFY-814",
+            Self::Hold => "NOTIFY-815",
             Self::Unavailable => "NOTIFY-820",
             Self::Unauthorized => "NOTIFY-821",
             Self::SenderRefused => "NOTIFY-822",
@@ -125,6 +129,7 @@ impl ErrorCode {
             }
             Self::Tier => "a tier of the escalation cannot work",
             Self::NoAcknowledgement => "there are tiers, and no way to acknowledge",
+            Self::Hold => "quiet hours or digests cannot work",
             Self::Unavailable => "the mail server cannot be reached or defers all mail",
             Self::Unauthorized => "the mail server refuses the credentials",
             Self::SenderRefused => "the mail server refuses the sender",
@@ -181,6 +186,9 @@ impl ErrorCode {
             Self::Tier => "Correct the tier that the message names: `after` is a length of time such as 10m.",
             Self::NoAcknowledgement => {
                 "Set acknowledge.listen, acknowledge.url and acknowledge.secret, or remove the tiers from the routing table: what nobody can acknowledge would go to every tier."
+            }
+            Self::Hold => {
+                "Correct what the message names under [hold] of the routing table; docs/operations.md has an example."
             }
             Self::Unavailable => {
                 "Nothing is lost: the partition waits and tries again. Check that host and port are reachable from here and that the server is up."
@@ -301,6 +309,12 @@ pub enum Error {
     /// There are tiers, and no way to acknowledge.
     #[error("the routing table has tiers, and acknowledgements are not set up")]
     NoAcknowledgement,
+    /// Quiet hours or digests cannot work.
+    #[error("[hold]: {reason}")]
+    Hold {
+        /// Why not.
+        reason: String,
+    },
     /// The SMTP settings cannot work.
     #[error("SMTP settings: {0}")]
     MailerSetup(String),
@@ -422,6 +436,7 @@ impl Error {
             Self::ChannelSetup { .. } => ErrorCode::ChannelSetup,
             Self::Tier { .. } => ErrorCode::Tier,
             Self::NoAcknowledgement => ErrorCode::NoAcknowledgement,
+            Self::Hold { .. } => ErrorCode::Hold,
             Self::Unavailable { .. } => ErrorCode::Unavailable,
             Self::Unauthorized { .. } => ErrorCode::Unauthorized,
             Self::SenderRefused { .. } => ErrorCode::SenderRefused,

@@ -71,7 +71,7 @@ fn event_id(record: &Incoming) -> Option<EventId> {
     EventId::parse(std::str::from_utf8(record.key.as_deref()?).ok()?)
 }
 
-fn refused(error: CodecError) -> Unavailable {
+pub(crate) fn refused(error: CodecError) -> Unavailable {
     match error {
         CodecError::Unavailable(unavailable) => unavailable,
         CodecError::Reject(reject) => Unavailable { dependency: "schema-registry", detail: reject.reason },

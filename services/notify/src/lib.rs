@@ -9,6 +9,7 @@
 //! - [`ledger`]: which notifications went out
 //! - [`escalation`], `board`, `escalator`: who hears next when nobody acknowledges; [`link`], `acknowledge`: the links
 //!   that acknowledge, and the pages behind them
+//! - `hold`, `outbox`, `digest`: quiet hours, and what is told together
 //! - [`Notify`]: the stage, and [`run`] the service
 
 mod acknowledge;
@@ -18,17 +19,21 @@ mod books;
 pub mod channel;
 mod config;
 mod deliveries;
+mod digest;
+mod digest_message;
 mod email;
 mod error;
 pub mod escalation;
 mod escalator;
 mod gsm;
+mod hold;
 mod http;
 pub mod ledger;
 pub mod link;
 pub mod mailer;
 pub mod message;
 mod message_html;
+mod outbox;
 pub mod routing;
 mod run;
 pub mod sms;
@@ -37,10 +42,11 @@ mod triage;
 pub mod webhook;
 
 pub use address::Address;
-pub use channel::{Call, Channel, Delivery, Event, Kind, Message, Rejection};
+pub use channel::{Call, Channel, Delivery, Digest, Event, Kind, Message, Rejection};
 pub use config::{
     Acknowledge, Config, Notify as NotifyConfig, Sms as SmsSettings, Smtp, Webhook as WebhookSettings,
 };
+pub use digest_message::DIGEST_TEMPLATE;
 pub use email::Email;
 pub use error::{Error, ErrorCode, Step};
 pub use escalation::{Ladder, Tier};

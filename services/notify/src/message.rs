@@ -46,9 +46,9 @@ pub struct ComposerConfig {
 /// Composes mails; checked once, at start.
 #[derive(Debug, Clone)]
 pub struct Composer {
-    from: Mailbox,
-    domain: String,
-    console: Console,
+    pub(crate) from: Mailbox,
+    pub(crate) domain: String,
+    pub(crate) console: Console,
 }
 
 /// Where the links lead.
@@ -68,6 +68,11 @@ impl Console {
         url.set_query(None);
         url.set_fragment(None);
         Ok(Self(url))
+    }
+
+    /// The link to the console itself.
+    pub(crate) fn home(&self) -> &str {
+        self.0.as_str()
     }
 
     /// The link to an event.
@@ -141,15 +146,15 @@ impl Tone {
 }
 
 /// Urgency, specialty and document, in words.
-struct Heading {
-    tone: Tone,
-    word: String,
-    specialty: String,
-    document: String,
+pub(crate) struct Heading {
+    pub(crate) tone: Tone,
+    pub(crate) word: String,
+    pub(crate) specialty: String,
+    pub(crate) document: String,
 }
 
 impl Heading {
-    fn of(triage: &Triage, routes: &Routes) -> Self {
+    pub(crate) fn of(triage: &Triage, routes: &Routes) -> Self {
         let tone = Tone::of(triage, routes);
         Self {
             tone,
@@ -359,7 +364,7 @@ impl Composer {
     }
 }
 
-fn part(kind: ContentType, body: String) -> SinglePart {
+pub(crate) fn part(kind: ContentType, body: String) -> SinglePart {
     // Quoted-printable keeps every line under 76 characters and the mail in 7 bits, whatever the server offers.
     let body = lettre::message::Body::new_with_encoding(body, ContentTransferEncoding::QuotedPrintable);
     match body {
@@ -463,7 +468,7 @@ fn percent(p: f64) -> Option<u8> {
     Some((p * 100.0).round() as u8)
 }
 
-fn when(ms: i64) -> String {
+pub(crate) fn when(ms: i64) -> String {
     match Timestamp::from_millisecond(ms) {
         Ok(at) if ms > 0 => at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string(),
         _ => String::new(),

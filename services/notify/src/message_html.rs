@@ -29,10 +29,10 @@ const fn colours(tone: Tone) -> Colours {
     }
 }
 
-const FONT: &str =
+pub(crate) const FONT: &str =
     "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif";
 
-const DARK: &str = "\
+pub(crate) const DARK: &str = "\
 :root{color-scheme:light dark;supported-color-schemes:light dark}\
 @media (max-width:640px){.pad{padding-left:20px!important;padding-right:20px!important}.page{padding:0!important}.card{border-radius:0!important;border-left:0!important;border-right:0!important}.btn{display:block!important;text-align:center!important}}\
 @media (prefers-color-scheme:dark){\

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::hold::{Hold, HoldFile};
 use crate::{Address, Error, Ladder, Tier, Triage};
 
 /// Urgencies the shipped model gives.
@@ -122,6 +123,7 @@ pub struct RoutingTable {
     queue: Vec<Recipient>,
     urgencies: BTreeSet<String>,
     escalation: Escalation,
+    hold: Option<Hold>,
 }
 
 #[derive(Debug, Clone)]
@@ -154,6 +156,8 @@ struct File {
     triage: Queue,
     #[serde(default)]
     escalation: EscalationFile,
+    #[serde(default)]
+    hold: HoldFile,
     #[serde(default)]
     route: Vec<RouteFile>,
 }
@@ -326,7 +330,10 @@ impl RoutingTable {
             }
         }
         let urgencies = labels.urgencies.iter().cloned().collect();
-        Ok(Self { policy: file.policy, routes, queue, urgencies, escalation })
+        let escalating: &[String] = if escalates(&escalation, &routes) { &escalation.urgencies } else { &[] };
+        let is_recipient = |name: &str| known.contains_key(name);
+        let hold = Hold::parse(&file.hold, &labels.urgencies, escalating, is_recipient)?;
+        Ok(Self { policy: file.policy, routes, queue, urgencies, escalation, hold })
     }
 
     /// Decides who hears of an event. Total: every event has a decision.
@@ -373,8 +380,31 @@ impl RoutingTable {
     /// Whether any event can escalate.
     #[must_use]
     pub fn escalates(&self) -> bool {
-        let tiers = self.routes.iter().any(|route| !route.tiers.is_empty());
-        !self.escalation.urgencies.is_empty() && (tiers || !self.escalation.tiers.is_empty())
+        escalates(&self.escalation, &self.routes)
+    }
+
+    /// Takes those off the routes of an event that came at a time who are told later, and gives them with that time
+    /// (milliseconds since the epoch). What a person has to judge is never held.
+    pub(crate) fn hold(&self, triage: &Triage, routes: &mut Routes, at_ms: i64) -> Vec<(Recipient, i64)> {
+        let Some(hold) = self.hold.as_ref().filter(|_| !routes.triage) else { return Vec::new() };
+        let until = |recipient: &Recipient| hold.until(&recipient.name, &triage.urgency, at_ms);
+        let held: Vec<(Recipient, i64)> = routes
+            .recipients()
+            .into_iter()
+            .filter_map(|recipient| until(&recipient).map(|due| (recipient, due)))
+            .collect();
+        let is_held = |recipient: &Recipient| held.iter().any(|(held, _)| held.address == recipient.address);
+        for route in &mut routes.routes {
+            route.recipients.retain(|recipient| !is_held(recipient));
+        }
+        routes.routes.retain(|route| !route.recipients.is_empty());
+        held
+    }
+
+    /// Whether anybody is told later than at once.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.hold.is_some()
     }
 
     /// Everyone the table names, each address once.
@@ -410,6 +440,11 @@ impl Compiled {
         );
         Route { pattern, recipients: self.recipients.clone() }
     }
+}
+
+fn escalates(escalation: &Escalation, routes: &[Compiled]) -> bool {
+    let tiers = routes.iter().any(|route| !route.tiers.is_empty());
+    !escalation.urgencies.is_empty() && (tiers || !escalation.tiers.is_empty())
 }
 
 /// Two routes that match the same event with the same specificity have the same patterns, which [`RoutingTable::parse`]

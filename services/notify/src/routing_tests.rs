@@ -248,6 +248,40 @@ fn refuses_tiers_that_cannot_work() {
 }
 
 #[test]
+fn who_is_held_leaves_the_routes_and_the_others_are_told_at_once() {
+    let text = format!(
+        "{TABLE}\n[hold]\ntime_zone = \"UTC\"\n[hold.recipients.cardio]\ndigest = [\"07:00\"]\n[hold.recipients.desk]\n\
+         quiet = {{ from = \"20:00\", to = \"06:00\" }}\n"
+    );
+    let table = RoutingTable::parse(&text).unwrap();
+    let day = 24 * 3_600_000;
+    let split = |event: &Triage, at_ms| {
+        let Decision::Notify(mut routes) = table.decide(event) else { panic!("dropped") };
+        let held = table.hold(event, &mut routes, at_ms);
+        let told: Vec<String> = routes.recipients().into_iter().map(|to| to.name).collect();
+        (told, held.into_iter().map(|(to, due)| (to.name, due / 3_600_000)).collect::<Vec<_>>())
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let mut event = triage("routine", "cardiology", "");
+    assert_eq!(split(&event, day / 2), (names(&["desk"]), vec![("cardio".to_owned(), 31)]), "noon");
+    let night = (names(&[]), vec![("cardio".to_owned(), 31), ("desk".to_owned(), 30)]);
+    assert_eq!(split(&event, day - 1), night);
+    event.abstained = true;
+    assert_eq!(split(&event, day - 1), (names(&["nurse"]), vec![]), "a person has to judge it");
+    event.abstained = false;
+    event.urgency = "emergent".into();
+    assert_eq!(split(&event, day - 1), (names(&["cardio", "desk", "rapid"]), vec![]));
+    assert!(table.holds() && !RoutingTable::parse(TABLE).unwrap().holds());
+    let error =
+        RoutingTable::parse(&text.replace("hold.recipients.desk", "hold.recipients.nobody")).unwrap_err();
+    assert_eq!(error.code().as_str(), "NOTIFY-804");
+    assert_eq!(
+        RoutingTable::parse(&text.replace("20:00", "06:00")).unwrap_err().code().as_str(),
+        "NOTIFY-815"
+    );
+}
+
+#[test]
 fn a_hospital_may_have_its_own_labels() {
     let table = RoutingTable::parse(
         "[labels]\nurgencies = [\"red\", \"green\"]\nspecialties = [\"burns\"]\n[policy]\nnotify = [\"red\"]\n\

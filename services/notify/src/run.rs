@@ -10,15 +10,19 @@ use stream::{
 
 use crate::books::{Books, Decoded, LEDGER, SENT, of_event};
 use crate::deliveries::{Desk, Progress, Verdict};
+use crate::digest::{self, Digests, HELD};
 use crate::escalation::Standing;
 use crate::escalator::{self, Escalator, OPEN};
 use crate::{
-    Call, Channel, Config, Decision, Email, Event, Ladder, Ledger, Links, Mailer, RoutingTable, Sms, Triage,
-    Webhook,
+    Call, Channel, Config, Decision, Email, Event, Ladder, Ledger, Links, Mailer, Recipient, RoutingTable,
+    Sms, Triage, Webhook,
 };
 
 /// Name of the service.
 pub const NAME: &str = "notify";
+
+/// Why an event is dropped that is met again after every recipient was told of it in a digest.
+const ALREADY_TOLD: &str = "already-told";
 
 /// Runs until the shutdown.
 ///
@@ -39,8 +43,10 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
         table: Decoded::new(Table::new(LEDGER, None, &config.kafka)?.impatient()),
         publisher: Publisher::new("ledger", &config.kafka, process.runtime.clone())?,
     });
-    let outputs: &[&str] = if links.is_some() { &[SENT, LEDGER, OPEN] } else { &[SENT, LEDGER] };
-    let needs = Needs { stage: NAME, inputs: &["triage.summarized", LEDGER], outputs };
+    let mut outputs = vec![SENT, LEDGER];
+    outputs.extend(links.as_ref().map(|_| OPEN));
+    outputs.extend(routing.holds().then_some(HELD));
+    let needs = Needs { stage: NAME, inputs: &["triage.summarized", LEDGER], outputs: &outputs };
     process.wait_until_fit(&config.kafka, &needs, &runtime.observer)?;
     let stage = Notify {
         routing: routing.clone(),
@@ -48,18 +54,26 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
         books: books.clone(),
         progress: Mutex::default(),
     };
-    let Some(links) = links else {
-        return Ok(stream::run(stage, &["triage.summarized"], &config.kafka, &runtime)?);
-    };
-    // Whichever of the two cannot go on ends the other.
+    // Whichever of them cannot go on ends the others.
     runtime.shutdown = process.shutdown.child_token();
-    let around = escalator::Parts { routing, links, books };
-    let escalator = Escalator::start(&config, process, around, &runtime.shutdown)
-        .inspect_err(|_| runtime.shutdown.cancel())?;
+    let shutdown = &runtime.shutdown;
+    let _ends = shutdown.clone().drop_guard();
+    let digests = match routing.holds() {
+        true => Some(Digests::start(&config, process, books.clone(), shutdown)?),
+        false => None,
+    };
+    let escalator = match links {
+        Some(links) => {
+            let parts = escalator::Parts { routing, links, books };
+            Some(Escalator::start(&config, process, parts, shutdown)?)
+        }
+        None => None,
+    };
     let result = stream::run(stage, &["triage.summarized"], &config.kafka, &runtime);
-    runtime.shutdown.cancel();
-    let escalated = escalator.join();
-    result.map_err(Failure::from).and(escalated)
+    shutdown.cancel();
+    let escalated = escalator.map_or(Ok(()), Escalator::join);
+    let digested = digests.map_or(Ok(()), Digests::join);
+    result.map_err(Failure::from).and(escalated).and(digested)
 }
 
 /// Every channel that the configuration sets up.
@@ -78,6 +92,16 @@ fn channels(config: &Config, process: &Process) -> Result<Vec<Box<dyn Channel>>,
 /// The configuration was checked before; a fault now is a file that changed meanwhile.
 fn first(faults: Vec<settings::Error>) -> Failure {
     faults.into_iter().next().map_or_else(|| "the configuration is wrong".into(), Failure::from)
+}
+
+/// An event whose messages were tried.
+struct Case<'c> {
+    id: EventId,
+    record: &'c Incoming,
+    event: &'c TriageSummarized,
+    ladder: Option<&'c Ladder>,
+    /// What holds it back for those who are told later.
+    held: Vec<Outgoing>,
 }
 
 /// The stage: tells the right team, once.
@@ -101,11 +125,17 @@ impl Notify {
     fn decide(&self, record: &Incoming, context: &Context) -> Result<Fate, CodecError> {
         let event: TriageSummarized = self.books.codec.decode(record.value.as_deref())?;
         let triage = triage(&event);
-        let routes = match self.routing.decide(&triage) {
+        let mut routes = match self.routing.decide(&triage) {
             Decision::Drop(reason) => return Ok(Fate::Drop(reason.as_str())),
             Decision::Notify(routes) => routes,
         };
         let id = context.event_id;
+        // By the record's time, which is the same at every try: whom the first one told the second one does not hold.
+        let came_at = if record.timestamp_ms > 0 { record.timestamp_ms } else { event.received_at };
+        let held = self.held(id, record, self.routing.hold(&triage, &mut routes, came_at))?;
+        if routes.routes.is_empty() {
+            return Ok(if held.is_empty() { Fate::Drop(ALREADY_TOLD) } else { Fate::Emit(held) });
+        }
         let ladder = self.links.as_ref().and_then(|_| self.routing.ladder(&triage));
         let link = self.links.as_ref().filter(|_| ladder.is_some());
         let link = link.map(|links| links.link(id, 0, event.received_at));
@@ -118,9 +148,10 @@ impl Notify {
         };
         let mut progress = lock(&self.progress).remove(&id).unwrap_or_default();
         let age_ms = context.now_ms.saturating_sub(event.received_at);
+        let case = Case { id, record, event: &event, ladder: ladder.as_ref(), held };
         let fate = desk
             .deliver(messages, age_ms, &mut progress, |progress| self.books.write_ledger(progress))
-            .and_then(|verdict| self.fate(id, record, &event, verdict, ladder.as_ref(), &progress));
+            .and_then(|verdict| self.fate(case, verdict, &progress));
         if fate.is_err() {
             let opened = ladder.map_or(Ok(()), |ladder| self.open_early(id, record, &ladder, &mut progress));
             if !progress.is_empty() {
@@ -131,17 +162,12 @@ impl Notify {
         fate
     }
 
-    fn fate(
-        &self,
-        id: EventId,
-        record: &Incoming,
-        event: &TriageSummarized,
-        verdict: Verdict,
-        ladder: Option<&Ladder>,
-        progress: &Progress,
-    ) -> Result<Fate, CodecError> {
+    fn fate(&self, case: Case<'_>, verdict: Verdict, progress: &Progress) -> Result<Fate, CodecError> {
+        let Case { id, record, event, ladder, held } = case;
         let told = match verdict {
             Verdict::Told(told) => told,
+            // Somebody will be told of it all the same.
+            Verdict::Refused(_) if !held.is_empty() => Vec::new(),
             Verdict::Refused(reject) => {
                 // Nobody was told: those further up hear at once, and the dead letter tells why.
                 if ladder.is_some() && !progress.opened {
@@ -150,15 +176,29 @@ impl Notify {
                 return Ok(reject.into());
             }
         };
-        let mut outputs = Vec::with_capacity(told.len());
+        let mut outputs = Vec::with_capacity(told.len() + held.len());
         for told in told {
             outputs.push(self.books.sent(record.key.clone(), event, told)?);
         }
         if let Some(ladder) = ladder.filter(|_| !progress.opened) {
             outputs.push(self.open(id, record, Standing::opened(now_ms(), ladder))?);
         }
+        outputs.extend(held);
         outputs.extend(self.books.owed(progress)?);
         Ok(Fate::Emit(outputs))
+    }
+
+    /// The records that hold an event back for those who are told later, without those whom a digest told before.
+    fn held(
+        &self,
+        id: EventId,
+        record: &Incoming,
+        held: Vec<(Recipient, i64)>,
+    ) -> Result<Vec<Outgoing>, CodecError> {
+        let told = |to: &Recipient| lock(&self.books.desk.ledger).sent(digest::letter_id(&id, &to.address));
+        let held = held.into_iter().filter(|(to, _)| !told(to));
+        let value = || record.value.clone().unwrap_or_default();
+        held.map(|(to, due)| digest::held(&self.books.codec, id, &to, due, value())).collect()
     }
 
     /// An event that a channel holds up is opened at once, outside the transaction that has to wait for the channel: those

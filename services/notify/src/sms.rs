@@ -1,5 +1,6 @@
 //! SMS through the HTTP gateway of a provider, whose request is a template.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,13 +11,15 @@ use url::Url;
 
 use crate::gsm::Alphabet;
 use crate::http::{self, Sender};
-use crate::message::{Console, heading, lines};
+use crate::message::{Console, heading, label, lines};
 use crate::template::{Escape, Field, Fields, Template};
-use crate::{Address, Channel, Delivery, Error, Event, Kind, Message, Recipient};
+use crate::{Address, Channel, Delivery, Digest, Error, Event, Kind, Message, Recipient};
 
 /// Name and version of the text; part of the notification's id.
 pub const SMS_TEMPLATE: &str = "sms/1";
 
+/// The same of a digest.
+const DIGEST_TEMPLATE: &str = "sms-digest/1";
 /// Below this nothing but the urgency would fit.
 const LEAST_UNITS: usize = 40;
 /// The header that says which requests are the same one (draft-ietf-httpapi-idempotency-key-header).
@@ -172,6 +175,27 @@ impl SmsTemplate {
         if middle.is_empty() { format!("{head} {link}") } else { format!("{head}. {middle} {link}") }
     }
 
+    /// How many events there are of which specialty, as many specialties as fit, and the link to the console.
+    fn digest(&self, digest: &Digest<'_>) -> String {
+        let mut specialties: BTreeMap<String, usize> = BTreeMap::new();
+        for triage in digest.events {
+            *specialties.entry(label(&triage.specialty, "no specialty")).or_default() += 1;
+        }
+        let (alphabet, limit) = (self.alphabet, self.max_characters);
+        let count = digest.events.len();
+        let head = alphabet.write(&format!("{count} notification{}", if count == 1 { "" } else { "s" }));
+        let parts: Vec<String> =
+            specialties.iter().map(|(specialty, count)| format!("{specialty} {count}")).collect();
+        let parts = alphabet.write(&parts.join(", "));
+        let link = alphabet.write(self.console.home());
+        let used = alphabet.units(&head) + alphabet.units(&link) + 1;
+        if used > limit {
+            return alphabet.cut(&format!("{head}: {parts}"), limit);
+        }
+        let middle = alphabet.cut(&parts, (limit - used).saturating_sub(2));
+        if middle.is_empty() { format!("{head} {link}") } else { format!("{head}: {middle} {link}") }
+    }
+
     fn fields<'m>(message: &'m Message, to: &'m str, text: &'m str) -> Fields<'m> {
         Fields { to, text, id: &message.message_id }
     }
@@ -237,6 +261,12 @@ impl Channel for Sms {
             }
         };
         Ok(to.iter().map(message).collect())
+    }
+
+    fn digest(&self, digest: &Digest<'_>) -> Result<Message, Error> {
+        let id = digest.notification_id(DIGEST_TEMPLATE)?;
+        let text = self.template.digest(digest);
+        Ok(Message { id, message_id: id.to_string(), to: vec![digest.to.clone()], bytes: text.into_bytes() })
     }
 
     fn send(&self, message: &Message) -> Result<Delivery, Error> {

@@ -17,11 +17,14 @@ use url::Url;
 
 use crate::http::{self, Sender};
 use crate::message::{Console, MAX_LABEL, MAX_REASONS, MAX_SENTENCES, clean, lines};
-use crate::{Address, Channel, Delivery, Error, Event, Kind, Message, Recipient, Triage};
+use crate::{Address, Channel, Delivery, Digest, Error, Event, Kind, Message, Recipient, Triage};
 
 /// Name and version of the payload; part of the notification's id.
 pub const WEBHOOK_TEMPLATE: &str = "webhook/1";
 
+/// The same of a digest.
+const DIGEST_TEMPLATE: &str = "webhook-digest/1";
+const DIGEST_TYPE: &str = "triage.digest";
 /// `type` of the payload.
 const TYPE: &str = "triage.notification";
 /// What stands before a secret in base64.
@@ -128,6 +131,34 @@ impl WebhookTemplate {
         Ok(Message { id, message_id, to: vec![to.clone()], bytes })
     }
 
+    /// The JSON that tells a recipient of several events.
+    fn digest(&self, digest: &Digest<'_>) -> Result<Message, Error> {
+        let id = digest.notification_id(DIGEST_TEMPLATE)?;
+        let message_id = id.to_string();
+        let one = |triage: &Triage| Held {
+            event_id: label(&triage.event_id),
+            urgency: label(&triage.urgency),
+            specialty: label(&triage.specialty),
+            document_type: label(&triage.document_type),
+            summary: lines(&triage.sentences).take(MAX_SENTENCES).collect(),
+            facility: label(&triage.facility),
+            message_type: label(&triage.message_type),
+            received_at: time(triage.received_at_ms),
+            link: self.console.event(&triage.event_id),
+            pseudonym: self.pseudonym(triage),
+        };
+        let last = digest.events.last().map_or(0, |triage| triage.received_at_ms);
+        let data = HeldData {
+            notification_id: &message_id,
+            recipient: &digest.to.name,
+            notifications: digest.events.iter().map(one).collect(),
+        };
+        let payload = Payload { kind: DIGEST_TYPE, timestamp: time(last), data };
+        let bytes =
+            serde_json::to_vec(&payload).map_err(|_| Error::Compose("the payload cannot be written"))?;
+        Ok(Message { id, message_id, to: vec![digest.to.clone()], bytes })
+    }
+
     fn pseudonym(&self, triage: &Triage) -> Option<String> {
         (self.pseudonym && !triage.pseudonym.is_empty()).then(|| label(&triage.pseudonym))
     }
@@ -163,11 +194,33 @@ fn key(secret: &settings::Secret) -> Result<Key, Error> {
 }
 
 #[derive(Serialize)]
-struct Payload<'p> {
+struct Payload<D> {
     #[serde(rename = "type")]
     kind: &'static str,
     timestamp: String,
-    data: Data<'p>,
+    data: D,
+}
+
+#[derive(Serialize)]
+struct HeldData<'p> {
+    notification_id: &'p str,
+    recipient: &'p str,
+    notifications: Vec<Held>,
+}
+
+#[derive(Serialize)]
+struct Held {
+    event_id: String,
+    urgency: String,
+    specialty: String,
+    document_type: String,
+    summary: Vec<String>,
+    facility: String,
+    message_type: String,
+    received_at: String,
+    link: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pseudonym: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -246,6 +299,10 @@ impl Channel for Webhook {
 
     fn compose(&self, event: &Event<'_>, to: &[Recipient]) -> Result<Vec<Message>, Error> {
         to.iter().map(|recipient| self.template.payload(event, recipient)).collect()
+    }
+
+    fn digest(&self, digest: &Digest<'_>) -> Result<Message, Error> {
+        self.template.digest(digest)
     }
 
     fn send(&self, message: &Message) -> Result<Delivery, Error> {

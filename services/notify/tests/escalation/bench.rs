@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contracts::headers::EVENT_ID;
 use contracts::{
-    EventId, Label, NotificationAcknowledged, NotificationSent, Record, Sentence, SpecialtyLabel,
-    TriageSummarized,
+    EventId, Label, NotificationAcknowledged, NotificationDigest, NotificationSent, Record, Sentence,
+    SpecialtyLabel, TriageSummarized,
 };
 use local_kafka::LocalKafka;
 use mail_sink::{MailSink, ReceivedMessage, Security};
@@ -289,6 +289,32 @@ impl Bench {
         self.closed(event) == Some(true)
     }
 
+    /// How many notifications are held in all, sent or not.
+    pub(crate) fn held(&self) -> usize {
+        self.records("notification.held").len()
+    }
+
+    /// The events that the digests to a recipient list.
+    pub(crate) fn listed_in_digests(&self, recipient: &str) -> Vec<String> {
+        let to = format!("{recipient}@hospital.example");
+        let mails = self.mail.messages().into_iter();
+        let digests =
+            mails.filter(|mail| mail.header("X-Wardstream-Digest").is_some() && mail.to == [to.clone()]);
+        digests
+            .flat_map(|mail| {
+                let text = mail.text.clone().unwrap();
+                let links = text.lines().filter_map(|line| line.trim().rsplit_once("/events/"));
+                links.map(|(_, event)| event.to_owned()).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Whether no digest is being sent.
+    pub(crate) fn digests_are_settled(&self) -> bool {
+        let states: Vec<NotificationDigest> = self.decoded("notification.digest");
+        states.last().is_some_and(|state| state.planned.is_none())
+    }
+
     /// Each mail of these events gets its record in `notification.sent`, and one.
     pub(crate) fn recorded_once(&self, events: &[&String]) {
         let mails: Vec<String> = events
@@ -338,6 +364,16 @@ pub(crate) fn link(mail: &ReceivedMessage) -> String {
     let link = text.lines().find(|line| line.contains("/ward/a/")).unwrap().trim().to_owned();
     assert!(mail.html.as_deref().unwrap().contains(&link));
     link
+}
+
+/// Times of day in UTC as a table has them: one in so many seconds, and so many more after it.
+pub(crate) fn times_from_now(first: i64, apart: i64, count: i64) -> String {
+    let now = now_ms() / 1_000;
+    let times: Vec<String> = (0..count)
+        .map(|number| (now + first + number * apart) % 86_400)
+        .map(|second| format!("\"{:02}:{:02}:{:02}\"", second / 3_600, second / 60 % 60, second % 60))
+        .collect();
+    format!("[{}]", times.join(", "))
 }
 
 fn free_addresses<const N: usize>() -> [SocketAddr; N] {

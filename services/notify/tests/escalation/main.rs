@@ -92,6 +92,54 @@ fn who_does_not_acknowledge_is_passed_over_and_who_does_ends_it() {
     instance.kill();
 }
 
+/// Held for the digest, by an instance that is killed meanwhile, and sent by the next one: each event once.
+#[test]
+fn what_is_held_goes_out_in_a_digest_whoever_held_it() {
+    let routing = format!(
+        r#"
+        [[route]]
+        urgency = "routine"
+        add = true
+        to = ["duty"]
+        [hold]
+        time_zone = "UTC"
+        [hold.recipients.duty]
+        digest = {}
+        "#,
+        bench::times_from_now(20, 5, 30)
+    );
+    let Some(mut bench) = Bench::start(&routing) else { return };
+    let mut one = bench.instance();
+    let events = ["cardiology", "neurology", "urology"]
+        .map(|specialty| bench.publish(Event { specialty, urgency: "routine" }));
+    for event in &events {
+        assert_eq!(bench.mail_of(event, "ward").to, ["ward@hospital.example"], "the others are told at once");
+    }
+    let urgent = bench.publish(Event { specialty: "cardiology", urgency: "urgent" });
+    bench.mail_of(&urgent, "ward");
+    bench.wait("the events to be held", |bench| bench.held() == events.len());
+    one.kill();
+
+    let mut two = bench.instance();
+    let listed = |bench: &Bench| bench.listed_in_digests("duty");
+    bench.wait("the digest", |bench| events.iter().all(|event| listed(bench).contains(event)));
+    let mut told = listed(&bench);
+    told.sort();
+    let mut expected = events.to_vec();
+    expected.sort();
+    assert_eq!(told, expected, "each once");
+    bench.wait("the state of the digest", |bench| bench.digests_are_settled());
+    two.kill();
+    assert_eq!(bench.mail.duplicates(), 0);
+
+    // The next one has nothing to send again.
+    let mut three = bench.instance();
+    let last = bench.publish(Event { specialty: "urology", urgency: "routine" });
+    bench.wait("the next digest", |bench| listed(bench).contains(&last));
+    assert_eq!(listed(&bench).len(), events.len() + 1);
+    three.kill();
+}
+
 #[test]
 fn another_instance_takes_over_from_one_that_is_killed() {
     let routing = r#"

@@ -6,8 +6,8 @@ use crate::receiver::{Reply, Server};
 use contracts::EventId;
 use settings::Secret;
 use wardstream_notify::{
-    Address, Alphabet, Call, Channel, Console, Delivery, Event, Format, Message, Recipient, Route, Routes,
-    Sms, SmsConfig, SmsTemplate, Triage,
+    Address, Alphabet, Call, Channel, Console, Delivery, Digest, Event, Format, Message, Recipient, Route,
+    Routes, Sms, SmsConfig, SmsTemplate, Triage,
 };
 
 const LINK: &str = "https://ward.example/events/0b6f6f0e-9f5c-5d4e-8a1c-2f0d3f7f6a11";
@@ -111,6 +111,30 @@ fn the_link_that_acknowledges_comes_before_the_one_to_the_event() {
     for size in 40..320 {
         assert!(sized(size, 1).chars().count() <= size);
     }
+}
+
+#[test]
+fn a_digest_counts_events_by_specialty() {
+    let events: Vec<Triage> = ["nephrology", "cardiology", "nephrology"]
+        .into_iter()
+        .zip(0..)
+        .map(|(specialty, offset)| Triage {
+            event_id: EventId::at("hl7.raw", 0, offset).to_string(),
+            specialty: specialty.into(),
+            ..triage()
+        })
+        .collect();
+    let server = Server::start();
+    let gateway = Sms::new(template(&config(&server.url("/send"))), server.handle());
+    let to = recipients().remove(0);
+    let digest = |events| Digest { to: &to, events, date: SystemTime::UNIX_EPOCH };
+    let message = gateway.digest(&digest(&events)).unwrap();
+    assert_eq!(
+        String::from_utf8(message.bytes).unwrap(),
+        "3 notifications: cardiology 1, nephrology 2 https://ward.example/"
+    );
+    let one = gateway.digest(&digest(&events[..1])).unwrap();
+    assert!(one.bytes.starts_with(b"1 notification:") && one.id != message.id);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::receiver::{Reply, Request, Server};
 use contracts::EventId;
 use settings::Secret;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use wardstream_notify::{
-    Address, Call, Channel, Console, Delivery, Error, Event, Message, Recipient, Route, Routes, Triage,
-    Webhook, WebhookConfig, WebhookTemplate,
+    Address, Call, Channel, Console, Delivery, Digest, Error, Event, Message, Recipient, Route, Routes,
+    Triage, Webhook, WebhookConfig, WebhookTemplate,
 };
 
 const KEY: [u8; 32] = *b"a key of two hundred fifty-six b";
@@ -144,6 +144,26 @@ fn each_step_of_an_escalation_is_another_message_and_says_how_to_acknowledge() {
             (step > 0).then_some(step as u64)
         );
     }
+}
+
+#[test]
+fn a_digest_is_one_signed_message_with_each_event() {
+    let server = Server::start();
+    let channel = webhook(&server, &config(&server.url("/")));
+    let event = |offset| Triage { event_id: EventId::at("hl7.raw", 0, offset).to_string(), ..triage() };
+    let (to, events) = (recipient(), [event(0), event(1)]);
+    let digest = Digest { to: &to, events: &events, date: SystemTime::UNIX_EPOCH };
+    let message = channel.digest(&digest).unwrap();
+    assert_eq!(channel.send(&message).unwrap(), Delivery::to_all(&message.to));
+    let requests = server.requests();
+    verify(&requests[0]);
+    let body: serde_json::Value = serde_json::from_slice(&requests[0].body).unwrap();
+    assert_eq!((&body["type"], &body["data"]["recipient"]), (&"triage.digest".into(), &"on-call".into()));
+    let listed = body["data"]["notifications"].as_array().unwrap();
+    let ids: Vec<&str> = listed.iter().map(|one| one["event_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [&*events[0].event_id, &*events[1].event_id]);
+    assert_eq!(listed[0]["summary"], serde_json::json!(["Potassium 6.9 mmol/L, critical high."]));
+    assert!(!String::from_utf8_lossy(&requests[0].body).contains("psn_"));
 }
 
 #[test]

@@ -18,6 +18,8 @@
 //! | `wardstream_unanswered_total` | counter | |
 //! | `wardstream_acknowledgements_total` | counter | outcome |
 //! | `wardstream_acknowledge_seconds` | histogram | |
+//! | `wardstream_held` | gauge | |
+//! | `wardstream_released_total` | counter | outcome |
 //! | `wardstream_redactions_total` | counter | kind |
 //! | `wardstream_withheld_total` | counter | reason |
 //! | `wardstream_unmapped_total` | counter | field |

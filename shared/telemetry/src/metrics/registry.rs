@@ -45,13 +45,15 @@ struct Inner {
     unmapped: Tallies<Field>,
 }
 
-/// What becomes of events that somebody has to acknowledge.
+/// What becomes of events that somebody has to acknowledge, or that are held.
 struct Escalation {
     steps: Family<StepOutcome, Counter>,
     open: Family<Step, Gauge>,
     unanswered: Counter,
     acknowledgements: Family<Outcome, Counter>,
     acknowledge: Histogram,
+    held: Gauge,
+    released: Family<Outcome, Counter>,
 }
 
 impl Escalation {
@@ -62,6 +64,8 @@ impl Escalation {
             unanswered: Counter::default(),
             acknowledgements: Family::default(),
             acknowledge: Histogram::new(ACKNOWLEDGE),
+            held: Gauge::default(),
+            released: Family::default(),
         };
         r.register(
             "escalations",
@@ -87,6 +91,16 @@ impl Escalation {
             "acknowledge_seconds",
             "From the first notification of an event to its acknowledgement, in seconds",
             escalation.acknowledge.clone(),
+        );
+        r.register(
+            "held",
+            "Notifications of this instance that wait for a digest or for the end of quiet hours",
+            escalation.held.clone(),
+        );
+        r.register(
+            "released",
+            "Notifications that were held and went out, by outcome",
+            escalation.released.clone(),
         );
         escalation
     }
@@ -251,6 +265,16 @@ impl Metrics {
         self.0.escalation.acknowledge.observe(waited);
     }
 
+    /// How many notifications of this instance wait for a digest or for the end of quiet hours.
+    pub fn set_held(&self, count: i64) {
+        self.0.escalation.held.set(count);
+    }
+
+    /// Counts notifications that were held and went out. `outcome` is a word of the program (`told`, `refused`).
+    pub fn released(&self, outcome: &'static str, count: u64) {
+        self.0.escalation.released.get_or_create_owned(&Outcome { outcome }).inc_by(count);
+    }
+
     /// Counts identifiers removed. `kind` is a category such as `name`, never the identifier.
     pub fn redactions(&self, kind: &str, count: u64) {
         self.0.redactions.add(kind, count, || Kind { kind: kind.to_owned() });
@@ -317,6 +341,8 @@ mod tests {
         metrics.unanswered();
         metrics.acknowledgement("recorded");
         metrics.acknowledged_after(Duration::from_secs(90));
+        metrics.set_held(4);
+        metrics.released("told", 6);
         metrics.redactions("name", 5);
         metrics.withheld("media", 2);
         metrics.unmapped("PID-22", 1);
@@ -341,6 +367,8 @@ mod tests {
             "wardstream_unanswered_total 1",
             "wardstream_acknowledgements_total{outcome=\"recorded\"} 1",
             "wardstream_acknowledge_seconds_bucket{le=\"120.0\"} 1",
+            "wardstream_held 4",
+            "wardstream_released_total{outcome=\"told\"} 6",
             "wardstream_redactions_total{kind=\"name\"} 5",
             "wardstream_withheld_total{reason=\"media\"} 2",
             "wardstream_unmapped_total{field=\"PID-22\"} 1",
