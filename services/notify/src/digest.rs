@@ -17,7 +17,7 @@ use crate::escalation::Outcome;
 use crate::escalator::refused;
 use crate::outbox::{Letter, Outbox, State, World};
 use crate::run::{now_ms, triage};
-use crate::{Address, Config, Digest, NotificationId, Recipient};
+use crate::{Address, Config, Digest, NotificationId, Recipient, RoutingTable};
 
 pub(crate) const HELD: &str = "notification.held";
 const DIGEST: &str = "notification.digest";
@@ -61,6 +61,7 @@ impl Digests {
     pub(crate) fn start(
         config: &Config,
         process: &Process,
+        routing: Arc<RoutingTable>,
         books: Arc<Books>,
         shutdown: &CancellationToken,
     ) -> Result<Self, Failure> {
@@ -75,7 +76,7 @@ impl Digests {
             tail: Tail::new(NAME, &[HELD], &[], &kafka, &observer)?,
             states: Decoded::new(Table::new(DIGEST, None, &kafka)?.impatient()),
             known: HashMap::new(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(Box::new(move |to, told_at, due| routing.release(to, told_at, due))),
             coming: BTreeSet::new(),
             unread: Vec::new(),
             committed: BTreeMap::new(),
@@ -187,7 +188,8 @@ impl Clerk {
             let Some(address) = address(record) else { return Ok(()) };
             match codec.decode::<NotificationDigest>(record.value.as_deref()) {
                 Ok(digest) => {
-                    let state = State { told: digest.told, planned: digest.planned };
+                    let told_at = (digest.told >= 0).then_some(digest.at);
+                    let state = State { told: digest.told, planned: digest.planned, told_at };
                     known.insert(address, (record.partition, state));
                 }
                 Err(CodecError::Unavailable(unavailable)) => return Err(unavailable),
@@ -332,7 +334,11 @@ impl World for Around {
     }
 
     fn write(&mut self, address: &str, state: State) -> Result<(), Unavailable> {
-        let digest = NotificationDigest { told: state.told, planned: state.planned, at: now_ms() };
+        let digest = NotificationDigest {
+            told: state.told,
+            planned: state.planned,
+            at: state.told_at.unwrap_or_default(),
+        };
         let value = self.books.codec.encode(DIGEST, &digest).map_err(refused)?;
         let output = Outgoing::new(DIGEST, Some(address.as_bytes().to_vec()), value);
         self.books.publisher.publish_blocking(&output)?;

@@ -1,4 +1,4 @@
-//! When a recipient is not told at once: quiet hours, and the times of digests. Pure: the time comes in.
+//! When a recipient is not told at once: quiet hours, the times of digests, and how often at most. Pure: the time comes in.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,7 @@ pub(crate) struct HoldFile {
 struct ScheduleFile {
     digest: Vec<String>,
     quiet: Option<QuietFile>,
+    every: Option<settings::Duration>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +49,8 @@ struct Schedule {
     digest: Vec<Time>,
     /// From and to; over midnight where to is before from.
     quiet: Option<(Time, Time)>,
+    /// Between two messages at least, milliseconds; 0: no bound.
+    every_ms: i64,
 }
 
 impl Hold {
@@ -94,10 +97,12 @@ impl Hold {
             if quiet.is_some_and(|(from, to)| from == to) {
                 return Err(refuse(format!("recipient {name:?}: quiet hours begin and end at one time")));
             }
-            if digest.is_empty() && quiet.is_none() {
-                return Err(refuse(format!("recipient {name:?}: has neither `digest` nor `quiet`")));
+            let every_ms =
+                schedule.every.map_or(0, |every| i64::try_from(every.as_millis()).unwrap_or(i64::MAX));
+            if digest.is_empty() && quiet.is_none() && every_ms == 0 {
+                return Err(refuse(format!("recipient {name:?}: has none of `digest`, `quiet` and `every`")));
             }
-            schedules.insert(name.clone(), Schedule { digest, quiet });
+            schedules.insert(name.clone(), Schedule { digest, quiet, every_ms });
         }
         Ok(Some(Self { time_zone, urgencies: held, schedules }))
     }
@@ -108,8 +113,26 @@ impl Hold {
             return None;
         }
         let at = Timestamp::from_millisecond(at_ms).ok()?.to_zoned(self.time_zone.clone());
-        let due = self.schedules.get(recipient)?.until(&at)?;
-        Some(due.timestamp().as_millisecond())
+        let schedule = self.schedules.get(recipient)?;
+        match schedule.until(&at) {
+            Some(due) => Some(due.timestamp().as_millisecond()),
+            // Whether there is room for it now is known where all that goes to the recipient is known.
+            None => (schedule.every_ms > 0).then_some(at_ms),
+        }
+    }
+
+    /// When what is due at a time goes out to a recipient who was told last at another one (none: never).
+    pub(crate) fn release(&self, recipient: &str, told_at: Option<i64>, due_at: i64) -> i64 {
+        let Some(schedule) = self.schedules.get(recipient) else { return due_at };
+        let earliest =
+            told_at.map_or(due_at, |told_at| told_at.saturating_add(schedule.every_ms).max(due_at));
+        if earliest == due_at {
+            return due_at;
+        }
+        // It was moved, perhaps into quiet hours.
+        let at = Timestamp::from_millisecond(earliest).map(|at| at.to_zoned(self.time_zone.clone()));
+        let end = at.ok().and_then(|at| schedule.end_of_quiet(&at));
+        end.map_or(earliest, |end| end.timestamp().as_millisecond())
     }
 }
 
@@ -208,6 +231,21 @@ mod tests {
     }
 
     #[test]
+    fn who_was_told_a_moment_ago_waits_and_not_into_quiet_hours() {
+        let text = "time_zone = \"UTC\"\n[recipients.ward]\nevery = \"15m\"\nquiet = { from = \"22:00\", to = \"06:00\" }";
+        let hold = hold(text).unwrap().unwrap();
+        let at = |text: &str| ms(&format!("2026-01-10T{text}:00Z"));
+        assert_eq!(hold.until("ward", "routine", at("12:00")), Some(at("12:00")), "it goes to the outbox");
+        assert_eq!(hold.until("ward", "emergent", at("12:00")), None);
+        let release = |told: Option<&str>, due: &str| hold.release("ward", told.map(at), at(due));
+        assert_eq!(release(None, "12:00"), at("12:00"));
+        assert_eq!(release(Some("11:00"), "12:00"), at("12:00"));
+        assert_eq!(release(Some("11:50"), "12:00"), at("12:05"));
+        assert_eq!(release(Some("21:50"), "21:55"), ms("2026-01-11T06:00:00Z"), "22:05 is quiet");
+        assert_eq!(hold.release("nobody", Some(at("12:00")), at("12:00")), at("12:00"));
+    }
+
+    #[test]
     fn what_cannot_work_is_refused() {
         let refused = |old: &str, new: &str| {
             assert!(BOTH.contains(old));
@@ -218,7 +256,7 @@ mod tests {
         assert!(refused("06:30", "six").contains("no time"));
         assert!(refused("06:30", "22:00").contains("one time"));
         assert!(refused("recipients.ward", "recipients.nurse").contains("not defined"));
-        assert!(refused("quiet = { from = \"22:00\", to = \"06:30\" }", "").contains("neither"));
+        assert!(refused("quiet = { from = \"22:00\", to = \"06:30\" }", "").contains("none of"));
         for urgency in ["emergent", "urgent"] {
             let text = format!("urgencies = [\"{urgency}\"]\n{BOTH}");
             assert!(hold(&text).unwrap_err().contains("never held back"), "{urgency}");
@@ -237,7 +275,7 @@ mod tests {
         ) {
             prop_assume!(from != to);
             let time = |hour: i8| Time::constant(hour, 0, 0, 0);
-            let schedule = Schedule { digest: digest.map(time).into_iter().collect(), quiet: Some((time(from), time(to))) };
+            let schedule = Schedule { digest: digest.map(time).into_iter().collect(), quiet: Some((time(from), time(to))), every_ms: 0 };
             let at = Timestamp::from_second(seconds).unwrap().in_tz("America/New_York").unwrap();
             if let Some(due) = schedule.until(&at) {
                 let held = due.timestamp().as_second() - seconds;

@@ -25,10 +25,12 @@ pub(crate) struct Letter {
 pub(crate) struct State {
     pub(crate) told: i64,
     pub(crate) planned: Option<i64>,
+    /// When the last digest went out; none before the first.
+    pub(crate) told_at: Option<i64>,
 }
 
 impl State {
-    const NEW: Self = Self { told: -1, planned: None };
+    const NEW: Self = Self { told: -1, planned: None, told_at: None };
 }
 
 /// What the outbox needs of the world around it.
@@ -52,13 +54,20 @@ struct Queue {
     letters: BTreeMap<i64, Letter>,
     /// When the first of the letters is due; kept, since there may be many.
     first_due: Option<i64>,
+    /// When they go out: not before that, and not too soon after the last.
+    release_at: Option<i64>,
     /// Not looked at before.
     wake_at: i64,
 }
 
 impl Queue {
     fn new(partition: i32, state: State) -> Self {
-        Self { partition, state, letters: BTreeMap::new(), first_due: None, wake_at: 0 }
+        Self { partition, state, letters: BTreeMap::new(), first_due: None, release_at: None, wake_at: 0 }
+    }
+
+    fn reckon(&mut self, release: &Release) {
+        let recipient = self.letters.values().next_back().map(|letter| letter.recipient.as_str());
+        self.release_at = recipient.zip(self.first_due).map(|(to, due)| release(to, self.state.told_at, due));
     }
 }
 
@@ -67,14 +76,21 @@ const MOST: usize = 100;
 /// How long a digest that the channel does not take is left alone.
 const RETRY_MS: i64 = 5_000;
 
-#[derive(Debug, Default)]
+/// When what is due goes out to a recipient, by name, who was told last at a time.
+pub(crate) type Release = dyn Fn(&str, Option<i64>, i64) -> i64 + Send;
+
 pub(crate) struct Outbox {
+    release: Box<Release>,
     queues: HashMap<String, Queue>,
     /// The next offset that was not read, by owned partition.
     next: BTreeMap<i32, i64>,
 }
 
 impl Outbox {
+    pub(crate) fn new(release: Box<Release>) -> Self {
+        Self { release, queues: HashMap::new(), next: BTreeMap::new() }
+    }
+
     /// The partition is this instance's: nothing of it was read yet, and these recipients were told so far. `end` is its end.
     pub(crate) fn own(
         &mut self,
@@ -114,6 +130,7 @@ impl Outbox {
         if queue.partition == partition && offset > queue.state.told {
             queue.first_due = Some(queue.first_due.map_or(letter.due_at, |due| due.min(letter.due_at)));
             queue.letters.insert(offset, letter);
+            queue.reckon(&*self.release);
         }
     }
 
@@ -138,7 +155,7 @@ impl Outbox {
         let due = match queue.state.planned {
             // Every letter of the digest has to be there.
             Some(last) => self.next.get(&queue.partition).is_some_and(|next| *next > last).then_some(0)?,
-            None => queue.first_due?,
+            None => queue.release_at?,
         };
         Some(due.max(queue.wake_at))
     }
@@ -172,11 +189,12 @@ impl Outbox {
         if outcome == Outcome::Waits {
             return Ok(true);
         }
-        let state = State { told: last, planned: None };
+        let state = State { told: last, planned: None, told_at: Some(world.now_ms()) };
         world.write(&address, state)?;
         queue.state = state;
         queue.letters = queue.letters.split_off(&last.saturating_add(1));
         queue.first_due = queue.letters.values().map(|letter| letter.due_at).min();
+        queue.reckon(&*self.release);
         queue.wake_at = 0;
         world.note(count, outcome);
         Ok(true)

@@ -29,6 +29,8 @@ struct Shared {
     /// Events of each digest that was taken, with when.
     sent: Vec<(i64, Vec<Vec<u8>>)>,
     waits: bool,
+    /// Between two digests to a recipient at least.
+    every: i64,
     death: Option<Death>,
 }
 
@@ -83,7 +85,9 @@ struct Instance {
 
 impl Instance {
     fn takes_over(shared: &Shared) -> Self {
-        let mut outbox = Outbox::default();
+        let every = shared.every;
+        let mut outbox =
+            Outbox::new(Box::new(move |_, told_at, due| told_at.map_or(due, |at| due.max(at + every))));
         outbox.own(PARTITION, shared.log.len() as i64, shared.states.clone());
         Self { outbox, at: usize::try_from(shared.committed).unwrap() }
     }
@@ -126,8 +130,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn each_letter_is_told_once_in_order_and_a_digest_again_only_as_it_was(turns in prop::collection::vec(turn(), 0..100)) {
-        let mut shared = Shared::default();
+    fn each_letter_is_told_once_in_order_and_a_digest_again_only_as_it_was(
+        turns in prop::collection::vec(turn(), 0..100), every in prop_oneof![Just(0i64), 1i64..30_000],
+    ) {
+        let mut shared = Shared { every, ..Shared::default() };
         let mut owner = Instance::takes_over(&shared);
         let mut unbooked = 0;
         for turn in turns {
@@ -164,11 +170,16 @@ proptest! {
         prop_assert!(owner.outbox.position(PARTITION).is_none_or(|next| next == shared.log.len() as i64));
 
         let (mut told, mut digests, mut again) = (BTreeSet::new(), BTreeSet::new(), 0);
+        let mut last: BTreeMap<&str, i64> = BTreeMap::new();
         for (at, digest) in &shared.sent {
             let letters = shared.log.iter().filter(|(_, letter)| digest.contains(&letter.event));
             prop_assert!(letters.map(|(_, letter)| letter.due_at).min().unwrap() <= *at, "before its time");
             prop_assert!(digest.is_sorted());
             if digests.insert(digest.clone()) {
+                let to = &shared.log.iter().find(|(_, letter)| digest.contains(&letter.event)).unwrap().0;
+                if let Some(before) = last.insert(to, *at) {
+                    prop_assert!(*at >= before + every, "{before} and {at} to one recipient");
+                }
                 for event in digest {
                     prop_assert!(told.insert(event.clone()), "a letter in two digests");
                 }
@@ -210,7 +221,7 @@ fn a_digest_has_a_bound_and_the_rest_follows_at_once() {
 #[test]
 fn a_topic_that_was_made_anew_begins_anew() {
     let mut shared = Shared::default();
-    shared.states.insert("recipient 0".to_owned(), State { told: 500, planned: None });
+    shared.states.insert("recipient 0".to_owned(), State { told: 500, planned: None, told_at: None });
     shared.holds(0, 0);
     let mut owner = Instance::takes_over(&shared);
     owner.reads(&shared, 1);

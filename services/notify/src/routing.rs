@@ -401,6 +401,11 @@ impl RoutingTable {
         held
     }
 
+    /// When what is due at a time goes out to a recipient who was told last at another one, milliseconds since the epoch.
+    pub(crate) fn release(&self, recipient: &str, told_at: Option<i64>, due_at: i64) -> i64 {
+        self.hold.as_ref().map_or(due_at, |hold| hold.release(recipient, told_at, due_at))
+    }
+
     /// Whether anybody is told later than at once.
     #[must_use]
     pub fn holds(&self) -> bool {

@@ -59,7 +59,7 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
     let shutdown = &runtime.shutdown;
     let _ends = shutdown.clone().drop_guard();
     let digests = match routing.holds() {
-        true => Some(Digests::start(&config, process, books.clone(), shutdown)?),
+        true => Some(Digests::start(&config, process, routing.clone(), books.clone(), shutdown)?),
         false => None,
     };
     let escalator = match links {

@@ -106,7 +106,7 @@ pub struct NotificationDigest {
     /// Last offset of the digest that is being sent.
     #[serde(default)]
     pub planned: Option<i64>,
-    /// Milliseconds since the epoch.
+    /// When the last one was sent, milliseconds since the epoch; 0 before the first.
     pub at: i64,
 }
 
