@@ -51,6 +51,21 @@ pub(crate) struct Bench {
 pub(crate) struct Instance(Child);
 
 impl Instance {
+    /// Stops it where it is, as a machine that is starved of its processor would.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on, not knowing how long it was away.
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+    }
+
     /// As a power cut would.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
@@ -89,7 +104,7 @@ impl Bench {
         let config = RegistryConfig { url: registry.clone(), ..RegistryConfig::default() };
         let codec = Codec::new(&config, runtime.handle().clone()).unwrap();
         let publisher = Publisher::new("test", &kafka, runtime.handle().clone()).unwrap();
-        let [acknowledge, telemetry, nobody] = free_addresses();
+        let [acknowledge, telemetry, nobody, second, third] = free_addresses();
         let bench = Self {
             kafka,
             registry,
@@ -105,11 +120,12 @@ impl Bench {
             _broker: broker,
             _turn: turn,
         };
-        bench.configure(routes, nobody);
+        bench.configure("notify.toml", routes, nobody, [acknowledge, telemetry]);
+        bench.configure("beside.toml", routes, nobody, [second, third]);
         Some(bench)
     }
 
-    fn configure(&self, routes: &str, nobody: SocketAddr) {
+    fn configure(&self, file: &str, routes: &str, nobody: SocketAddr, [listen, telemetry]: [SocketAddr; 2]) {
         let folder = self.folder.path();
         let names = ["ward", "first", "second", "duty"];
         let recipients: String =
@@ -135,7 +151,7 @@ impl Bench {
             url = "http://{nobody}/"
             secret = "whsec_{secret}"
             [acknowledge]
-            listen = "{acknowledge}"
+            listen = "{listen}"
             url = "http://{acknowledge}/ward"
             secret = "{secret}"
             [notify]
@@ -144,20 +160,28 @@ impl Bench {
             "#,
             kafka = self.kafka.bootstrap_servers,
             registry = self.registry,
-            telemetry = self.telemetry,
             smtp = self.mail.addr().port(),
             secret = STANDARD.encode([9; 32]),
             acknowledge = self.acknowledge,
             routing = folder.join("routing.toml").display(),
         );
-        std::fs::write(folder.join("notify.toml"), config).unwrap();
+        std::fs::write(folder.join(file), config).unwrap();
     }
 
     /// Starts the service.
     pub(crate) fn instance(&self) -> Instance {
+        self.start_with("notify.toml")
+    }
+
+    /// Starts another one while the first still runs.
+    pub(crate) fn instance_beside(&self) -> Instance {
+        self.start_with("beside.toml")
+    }
+
+    fn start_with(&self, file: &str) -> Instance {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wardstream-notify"));
         let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        command.arg("--config").arg(self.folder.path().join("notify.toml"));
+        command.arg("--config").arg(self.folder.path().join(file));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         Instance(command.spawn().unwrap())
     }

@@ -92,6 +92,37 @@ fn who_does_not_acknowledge_is_passed_over_and_who_does_ends_it() {
     instance.kill();
 }
 
+/// An instance that is frozen beyond its session still has its partitions and an old standing in memory when it goes on.
+#[test]
+fn an_instance_that_lost_its_partitions_unawares_tells_nobody_again() {
+    let routing = r#"
+        [[route]]
+        specialty = "cardiology"
+        to = ["ward"]
+        tier = [{ after = "15s", to = ["first"] }, { after = "500ms", to = ["second"] }]
+    "#;
+    let Some(mut bench) = Bench::start(routing) else { return };
+    let mut frozen = bench.instance();
+    let event = bench.publish(Event { specialty: "cardiology", urgency: "emergent" });
+    let mail = bench.mail_of(&event, "ward");
+    bench.wait("the event to be open", |bench| bench.is_open(&event));
+    frozen.freeze();
+    assert_eq!(bench.mails_of(&event).len(), 1, "frozen before the first tier is due");
+
+    let mut other = bench.instance_beside();
+    bench.mail_of(&event, "second");
+    frozen.thaw();
+    // The link leads to the one that was frozen, which answers for all that.
+    assert_eq!(bench.post(&bench::link(&mail)).0, 200);
+    bench.wait("the event to be closed", |bench| bench.is_closed(&event));
+    let next = bench.publish(Event { specialty: "cardiology", urgency: "urgent" });
+    bench.mail_of(&next, "ward");
+    bench.wait("the event to stay closed", |bench| bench.is_closed(&event));
+    assert_eq!((bench.mails_of(&event).len(), bench.mail.duplicates()), (3, 0));
+    frozen.kill();
+    other.kill();
+}
+
 /// Held for the digest, by an instance that is killed meanwhile, and sent by the next one: each event once.
 #[test]
 fn what_is_held_goes_out_in_a_digest_whoever_held_it() {
@@ -146,7 +177,7 @@ fn another_instance_takes_over_from_one_that_is_killed() {
         [[route]]
         specialty = "cardiology"
         to = ["ward"]
-        tier = [{ after = "8s", to = ["first"] }, { after = "500ms", to = ["second"] }]
+        tier = [{ after = "15s", to = ["first"] }, { after = "500ms", to = ["second"] }]
     "#;
     let Some(mut bench) = Bench::start(routing) else { return };
     let mut one = bench.instance();
