@@ -31,8 +31,9 @@ format: setup-test
 lint: setup-test
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
+# cargo-deny reads the crates of every target, and the build fetched those of one.
 licences: setup-test
-	cargo fetch --locked --quiet # for every target: cargo-deny asks about more than was built
+	cargo fetch --locked --quiet
 	$(TOOLS)/cargo-deny --offline check licenses bans sources
 	@[[ -d "$${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs" ]] \
 		&& $(TOOLS)/cargo-deny --offline check advisories \

@@ -111,7 +111,7 @@ impl Default for Security {
 pub struct Tuning {
     /// Worker threads that run the stage; 0 means one a processor.
     pub workers: usize,
-    /// Most records that are read and not committed; above it the partitions are paused.
+    /// Most records that are read and not committed; a stage that has as many for half a second pauses its partitions.
     pub max_in_flight: usize,
     /// Most bytes of records that are read and not committed, and of what was made of them.
     pub max_in_flight_bytes: ByteSize,

@@ -11,6 +11,7 @@
 //! | `lineage`, `outcome` | where a record came from; the guard against duplicates |
 //! | `progress`, `caution`, `machine` | the state of the owner: what is in flight, what may commit, who died where; pure |
 //! | `owner`, `link`, `session` | the thread that owns consumer and producer; transactions and their three ends |
+//! | `flow` | when the consumer is polled, and when its partitions are paused; pure |
 //! | `orphans` | partitions that static members left behind, and the stir that brings them back |
 //! | `worker`, `waiting`, `parked` | the pool that runs the stage; what waits in place, and which keys are set aside |
 //! | [`avro`](Codec) | Confluent wire format through the schema registry |
@@ -27,6 +28,7 @@ mod config;
 mod error;
 mod fate;
 mod ffi;
+mod flow;
 mod group;
 mod lag;
 mod lineage;

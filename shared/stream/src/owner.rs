@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::{Broker, End, Key, Trouble};
 use crate::client::{Assignments, GroupContext, KAFKA, done_for};
+use crate::flow::{Flow, Room};
 use crate::link::{Link, Sessions};
 use crate::machine::Machine;
 use crate::orphans;
@@ -42,10 +43,6 @@ const POLL_BURST: usize = 500;
 const IDLE: Duration = Duration::from_millis(100);
 /// How long it waits for a result before it looks for new records again.
 const BUSY: Duration = Duration::from_millis(1);
-/// How long a stage that is full leaves the consumer alone before it pauses the partitions. What librdkafka has fetched
-/// of a partition that is paused is lost and fetched again, which cost a busy stage half its rate; what it does not
-/// take stays where it is. But rebalances are heard only in a poll, so they may not wait for long.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Between two tries to learn what is committed.
 const RETRY: Duration = Duration::from_millis(500);
 /// What `/readyz` calls the commits, which can fail while the broker answers.
@@ -105,7 +102,7 @@ pub fn run<S: Stage>(stage: S, topics: &[&str], config: &Config, runtime: &Runti
         topics: HashMap::new(),
         prepare_at: None,
     };
-    let owner = Owner { line, phase: Consuming { paused: None, full_since: None } };
+    let owner = Owner { line, phase: Consuming { flow: Flow::default() } };
     let complete = match owner.consume() {
         Next::Drain(draining) => draining.drain(),
         Next::Leave(complete) => complete,
@@ -285,9 +282,7 @@ struct Owner<'a, S, P> {
 
 /// Takes records on.
 struct Consuming {
-    /// None when it is not known of every partition.
-    paused: Option<bool>,
-    full_since: Option<Instant>,
+    flow: Flow,
 }
 
 /// What follows consuming.
@@ -312,7 +307,7 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
     fn consume(mut self) -> Next<'a, S> {
         while !self.line.runtime.shutdown.is_cancelled() {
             self.line.beat();
-            let reads = self.phase.full_since.is_none() || self.phase.paused == Some(true);
+            let reads = self.phase.flow.polls();
             if reads {
                 self.line.poll(true);
             }
@@ -333,30 +328,26 @@ impl<'a, S: Stage> Owner<'a, S, Consuming> {
         Next::Drain(Owner { line: self.line, phase: Draining { deadline } })
     }
 
-    /// Stops reading at the high-water mark. One that stays there pauses, and goes on at the low one.
+    /// Stops and starts the reading as the room for records says.
     fn flow(&mut self) {
-        let want = {
+        let asked = {
             let mut core = self.line.consumer.context().state();
             if std::mem::take(&mut core.changed) {
-                // What is newly assigned is not paused, and what was paused may be.
-                self.phase.paused = None;
+                self.phase.flow.forget();
             }
-            let now = Instant::now();
-            self.phase.full_since = core.machine.full().then(|| self.phase.full_since.unwrap_or(now));
-            let long =
-                self.phase.full_since.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE);
-            let waits = !core.arrivals.is_empty();
-            if waits || long {
-                true
+            let room = if !core.arrivals.is_empty() {
+                Room::Overdrawn
+            } else if core.machine.full() {
+                Room::None
             } else if core.machine.low() {
-                false
+                Room::Plenty
             } else {
-                self.phase.paused.unwrap_or(false)
-            }
+                Room::Some
+            };
+            self.phase.flow.turn(room, Instant::now())
         };
-        if self.phase.paused != Some(want) {
-            self.line.pause(want);
-            self.phase.paused = Some(want);
+        if let Some(pause) = asked {
+            self.line.pause(pause);
         }
     }
 }
