@@ -61,7 +61,7 @@ fn away(line: &mut Line, rng: &mut ChaCha8Rng, parts: &[Part]) -> Result<(), Err
     let mut restarted = None;
     if registry {
         line.parts.registry.shut();
-        // Who runs has its schemas; who starts needs the registry.
+        // Who starts needs the registry.
         let stages: Vec<usize> = (0..line.fleet.instances.len())
             .filter(|at| line.fleet.instances[*at].service != audit::NAME)
             .collect();
@@ -86,7 +86,13 @@ fn away(line: &mut Line, rng: &mut ChaCha8Rng, parts: &[Part]) -> Result<(), Err
         }
     }
     if registry && !mail {
-        line.pass(50)?;
+        // Who has made a record of each kind has its schemas and goes on. Who has not waits, and so do those behind it.
+        let others: Vec<usize> =
+            (0..line.fleet.instances.len()).filter(|at| Some(*at) != restarted).collect();
+        let goal = line.ended() + 50;
+        line.until("messages to pass, or the registry to be missed", |line| {
+            line.ended() >= goal || others.iter().any(|at| !line.fleet.is_ready(*at))
+        })?;
     }
     line.parts.registry.open();
     line.parts.store.open();
