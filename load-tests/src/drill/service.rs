@@ -62,6 +62,7 @@ pub(crate) fn config(service: &str, instance: &str, of: &Surroundings<'_>) -> St
     let common = format!(
         "[kafka]\n\
          bootstrap_servers = \"{bootstrap_servers}\"\n\
+         group_id = \"drill.{service}\"\n\
          group_instance_id = \"{instance}\"\n\
          [kafka.tuning]\n\
          workers = {WORKERS}\n\

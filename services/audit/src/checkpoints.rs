@@ -48,9 +48,10 @@ impl Checkpoints {
         };
         let observer = process.observer(NAME);
         let needs = Needs { stage: NAME, inputs: &[MANIFESTS], outputs: &[] };
-        process.wait_until_fit(&config.kafka, &needs, &observer)?;
+        let kafka = config.kafka.with_group_suffix("-checkpoints");
+        process.wait_until_fit(&kafka, &needs, &observer)?;
         let checkpointer = Checkpointer {
-            tail: Tail::new(NAME, &[MANIFESTS], &[], &config.kafka, &observer)?,
+            tail: Tail::new(NAME, &[MANIFESTS], &[], &kafka, &observer)?,
             codec: Codec::new(&config.registry, process.runtime.clone())?,
             observer,
             runtime: process.runtime.clone(),

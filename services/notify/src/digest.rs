@@ -67,10 +67,7 @@ impl Digests {
     ) -> Result<Self, Failure> {
         let observer = process.observer(NAME);
         let needs = Needs { stage: NAME, inputs: &[HELD, DIGEST, LEDGER], outputs: &[DIGEST, LEDGER, SENT] };
-        let mut kafka = config.kafka.clone();
-        if !kafka.group_id.is_empty() {
-            kafka.group_id.push_str("-digest");
-        }
+        let kafka = config.kafka.with_group_suffix("-digest");
         process.wait_until_fit(&kafka, &needs, &observer)?;
         let clerk = Clerk {
             tail: Tail::new(NAME, &[HELD], &[], &kafka, &observer)?,

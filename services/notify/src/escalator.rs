@@ -91,10 +91,7 @@ impl Escalator {
         let listener = process.runtime.block_on(acknowledge::bind(config.acknowledge.listen))?;
         let inputs = [OPEN, ACKNOWLEDGED, LEDGER];
         let needs = Needs { stage: NAME, inputs: &inputs, outputs: &[OPEN, ACKNOWLEDGED, LEDGER, SENT] };
-        let mut kafka = config.kafka.clone();
-        if !kafka.group_id.is_empty() {
-            kafka.group_id.push_str("-escalation");
-        }
+        let kafka = config.kafka.with_group_suffix("-escalation");
         process.wait_until_fit(&kafka, &needs, &observer)?;
         let valid_ms = i64::try_from(parts.links.valid_for().as_millis()).unwrap_or(i64::MAX);
         let server = acknowledge::Acknowledgements {

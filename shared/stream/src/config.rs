@@ -11,7 +11,8 @@ use settings::{ByteSize, Duration, Secret};
 pub struct Config {
     /// Brokers to begin with, `host:port`, separated by commas.
     pub bootstrap_servers: String,
-    /// Consumer group; empty means `wardstream.<stage>`.
+    /// Consumer group; empty means `wardstream.<stage>`. A service with further groups names them after this one:
+    /// `-checkpoints` in `audit`, `-digest` and `-escalation` in `notify`.
     pub group_id: String,
     /// Static membership: a stable name of this instance, so that a restart moves no partition; empty means none.
     pub group_instance_id: String,
@@ -218,6 +219,17 @@ impl Config {
         );
         need(tuning.max_record_bytes <= LARGEST_RECORD, "tuning.max_record_bytes", "it is over 900 MiB");
         if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// The same for a further group of the service. A group of its own name has this name and the suffix: two
+    /// consumers of a process in one group would share what each needs whole, and static members fence each other.
+    #[must_use]
+    pub fn with_group_suffix(&self, suffix: &str) -> Self {
+        let mut config = self.clone();
+        if !config.group_id.is_empty() {
+            config.group_id.push_str(suffix);
+        }
+        config
     }
 
     /// Properties that every client of this service shares.
