@@ -58,17 +58,6 @@ pub(crate) fn drill(line: &mut Line, options: &Options, rng: &mut ChaCha8Rng) ->
 /// Takes these away until somebody misses each, and gives them back.
 fn away(line: &mut Line, rng: &mut ChaCha8Rng, parts: &[Part]) -> Result<(), Error> {
     let [registry, mail, store] = [Part::Registry, Part::Mail, Part::Store].map(|part| parts.contains(&part));
-    let mut restarted = None;
-    if registry {
-        line.parts.registry.shut();
-        // Who starts needs the registry.
-        let stages: Vec<usize> = (0..line.fleet.instances.len())
-            .filter(|at| line.fleet.instances[*at].service != audit::NAME)
-            .collect();
-        let at = stages[rng.random_range(0..stages.len())];
-        line.kill(at)?;
-        restarted = Some(at);
-    }
     if mail {
         // A mail may have been taken and the answer cut off: it goes out again.
         line.outage(Duration::ZERO);
@@ -85,21 +74,36 @@ fn away(line: &mut Line, rng: &mut ChaCha8Rng, parts: &[Part]) -> Result<(), Err
             }
         }
     }
-    if registry && !mail {
-        // Who has made a record of each kind has its schemas and goes on. Who has not waits, and so do those behind it.
-        let others: Vec<usize> =
-            (0..line.fleet.instances.len()).filter(|at| Some(*at) != restarted).collect();
-        let goal = line.ended() + 50;
-        line.until("messages to pass, or the registry to be missed", |line| {
-            line.ended() >= goal || others.iter().any(|at| !line.fleet.is_ready(*at))
-        })?;
-    }
+    // The registry goes last: who waits for it hands nothing on, and those behind would miss nothing.
+    let restarted = if registry { Some(without_registry(line, rng, !mail)?) } else { None };
     line.parts.registry.open();
     line.parts.store.open();
     line.runtime().block_on(line.parts.mail.server.resume()).map_err(|error| Error::part("mail", error))?;
     let mut missing =
         line.fleet.of(notify::NAME).into_iter().chain(line.fleet.of(audit::NAME)).chain(restarted);
     missing.try_for_each(|at| line.ready(at))
+}
+
+/// Takes the registry away and restarts a stage, which is what needs it. Returns which.
+fn without_registry(line: &mut Line, rng: &mut ChaCha8Rng, flows: bool) -> Result<usize, Error> {
+    line.parts.registry.shut();
+    let stages: Vec<usize> = (0..line.fleet.instances.len())
+        .filter(|at| line.fleet.instances[*at].service != audit::NAME)
+        .collect();
+    let restarted = stages[rng.random_range(0..stages.len())];
+    line.kill(restarted)?;
+    if flows {
+        // Who has made a record of each kind has its schemas and goes on. Who has not waits, and so do those behind it.
+        let goal = line.ended() + 50;
+        line.until("messages to pass, or the registry to be missed", |line| {
+            let mut others = (0..line.fleet.instances.len()).filter(|at| *at != restarted);
+            line.ended() >= goal || others.any(|at| !line.fleet.is_ready(at))
+        })?;
+    } else {
+        let what = format!("{} to come up", line.fleet.instances[restarted]);
+        line.until(&what, |line| line.fleet.answers(restarted))?;
+    }
+    Ok(restarted)
 }
 
 /// Lets no file of the broker grow any more (RLIMIT_FSIZE): what a full disk does to each append, without the right to

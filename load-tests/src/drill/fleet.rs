@@ -196,6 +196,11 @@ impl Fleet {
         self.get(at, "/readyz").is_some_and(|(ready, _)| ready)
     }
 
+    /// Whether an instance has come so far that it says whether it is ready.
+    pub(crate) fn answers(&self, at: usize) -> bool {
+        self.get(at, "/readyz").is_some()
+    }
+
     /// The sum of a counter of an instance over the labels that include `label`; 0 when it does not answer.
     pub(crate) fn counter(&self, at: usize, name: &str, label: &str) -> u64 {
         let text = self.get(at, "/metrics").map(|(_, text)| text).unwrap_or_default();
