@@ -28,9 +28,9 @@ const OTHERS: [&str; 16] = [
     // Spanish, Portuguese, French, Italian, Romanian
     "el la los las de del que y en con por para una un su al es se lo como más pero sus le ha fue muy sin sobre paciente años",
     "o os as da do das dos em na um uma com por para que não foi ao à às sem mais pelo pela paciente anos após",
-    "le la les des du de et un une est dans pour par sur avec au aux pas plus qui que ce cette son sa ses il elle en été sans patiente",
+    "le la les des du de et un une est dans pour par sur avec au aux pas plus qui que ce cette son ses il elle en été sans patiente",
     "il lo la gli le di del della dei delle da con su per una un è non che si al alla nel nella sono ha stato paziente anni",
-    "și de la în cu pe un o este nu care din pentru a fost au mai prin după pacientul pacienta",
+    "și de la în cu pe un o este nu din pentru a fost au mai prin după pacientul pacienta",
     // German, Dutch, Swedish, Danish and Norwegian
     "der die das und ist mit von dem den des ein eine einer eines im zu zur auf nicht bei für wurde sich nach oder als auch wird keine kein",
     "de het een en van op met te voor niet dat die zijn aan bij ook naar om geen werd er heeft patiënt uit",
@@ -48,10 +48,14 @@ const OTHERS: [&str; 16] = [
     "li nan ak yo pou te pa gen yon ki la pasyan an avèk",
 ];
 
+/// Words of grammar that are parts of names as well.
+const PARTICLES: &str = "de la las los del da das do dos di du des le el al van von der den het della dei";
+
 /// A word of grammar: whether it is English, and its number in the lists of the other languages that have it.
 #[derive(Clone, Debug, Default)]
 struct Grammar {
     english: bool,
+    particle: bool,
     others: Vec<(usize, u32)>,
 }
 
@@ -59,6 +63,9 @@ static WORDS: LazyLock<HashMap<&'static str, Grammar>> = LazyLock::new(|| {
     let mut words: HashMap<&str, Grammar> = HashMap::new();
     for word in ENGLISH.split_whitespace() {
         words.entry(word).or_default().english = true;
+    }
+    for word in PARTICLES.split_whitespace() {
+        words.entry(word).or_default().particle = true;
     }
     for (language, list) in OTHERS.iter().enumerate() {
         // A single letter is shorthand: "a & o x 3".
@@ -76,10 +83,11 @@ pub(crate) fn is_supported(text: &str) -> bool {
     }
     let (mut whole, mut paragraph) = (Tally::default(), Tally::default());
     let mut lower = String::new();
+    let mut held = Vec::new();
     // A line, and a paragraph of lines, in another language count for themselves.
     for line in text.lines() {
         let mut tally = Tally::default();
-        tally.read(line, &mut lower);
+        tally.read(line, &mut lower, &mut held);
         if tally.is_foreign() {
             return false;
         }
@@ -100,28 +108,51 @@ pub(crate) fn is_supported(text: &str) -> bool {
 struct Tally {
     words: u32,
     english: u32,
-    /// Words with accented letters.
+    /// Words with accented letters that begin with a small letter: names are no evidence.
     accented: u32,
+    /// Such words in capitals alone, of which nothing says whether they are names.
+    shouted: u32,
     /// Words of grammar by language, and which of them.
     others: [(u32, u64); OTHERS.len()],
 }
 
 impl Tally {
-    fn read(&mut self, text: &str, lower: &mut String) {
+    /// `lower` and `held` are for use in between.
+    fn read(&mut self, text: &str, lower: &mut String, held: &mut Vec<&'static Grammar>) {
         let words = text.split(|c: char| !c.is_alphabetic() && c != '\'' && c != '’');
+        let mut after_name = false;
         for word in words.filter(|word| !word.is_empty()) {
             self.words += 1;
+            let capital = word.starts_with(char::is_uppercase);
+            // Initials stand in names too.
+            let shouted = capital && word.chars().nth(1).is_some_and(char::is_uppercase);
             // Units and symbols are short.
-            self.accented += u32::from(!word.is_ascii() && word.chars().count() > 2);
+            let accented = !word.is_ascii() && word.chars().count() > 2;
+            self.accented += u32::from(accented && !capital);
+            self.shouted += u32::from(accented && shouted);
             lower.clear();
             lower.extend(word.chars().flat_map(char::to_lowercase));
-            let Some(grammar) = WORDS.get(lower.as_str()) else { continue };
-            self.english += u32::from(grammar.english);
-            for &(language, number) in &grammar.others {
-                let (count, seen) = &mut self.others[language];
-                *count += 1;
-                *seen |= 1 << number;
+            let grammar = WORDS.get(lower.as_str());
+            if let Some(particle) = grammar.filter(|grammar| grammar.particle && !capital && after_name) {
+                held.push(particle);
+                continue;
             }
+            after_name = capital && !shouted;
+            if after_name {
+                // "S. de la Cruz": what stands between two names is a part of them.
+                held.clear();
+            }
+            held.drain(..).chain(grammar).for_each(|grammar| self.count(grammar));
+        }
+        held.drain(..).for_each(|grammar| self.count(grammar));
+    }
+
+    fn count(&mut self, grammar: &Grammar) {
+        self.english += u32::from(grammar.english);
+        for &(language, number) in &grammar.others {
+            let (count, seen) = &mut self.others[language];
+            *count += 1;
+            *seen |= 1 << number;
         }
     }
 
@@ -129,6 +160,7 @@ impl Tally {
         self.words += other.words;
         self.english += other.english;
         self.accented += other.accented;
+        self.shouted += other.shouted;
         for ((count, seen), (more, also)) in self.others.iter_mut().zip(&other.others) {
             *count += more;
             *seen |= also;
@@ -143,9 +175,10 @@ impl Tally {
             .others
             .iter()
             .any(|(count, seen)| seen.count_ones() >= 3 && *count > self.english && count * 7 >= self.words);
-        // Of languages without a list: accents in every sixth word, and hardly any English.
-        let by_accents =
-            self.accented >= 3 && self.accented * 6 >= self.words && self.english * 12 < self.words;
+        // Of languages without a list: accents in every sixth word, in capitals in every third, and hardly any English.
+        let all = self.accented + self.shouted;
+        let many = self.accented * 6 >= self.words || all * 3 >= self.words;
+        let by_accents = all >= 3 && many && self.english * 12 < self.words;
         by_grammar || by_accents
     }
 }
@@ -163,6 +196,10 @@ mod tests {
             "Status post coup contrecoup injury. Café au lait spots. Grand mal seizure, petit mal in past. En bloc resection. Lupus per se no.",
             "Señora Muñoz-Ibáñez asks whether her son José may call the ward on Monday about the results of the biopsy.",
             "Na 140 K 4.1 Cl 101 CO2 24 BUN 14 Cr 0.9 Glu 101 Ca 9.2 Mg 2.0 Phos 3.1 AST 22 ALT 30",
+            "Admitted by Sofia de la Vega del Rio, MD, Urgent Care",
+            "J Köster 06/12 | Rafaél Mondragón 10/03 | Name DOB MRN Phone",
+            "NAME DOB MRN PHONE SEÇGÜL ÇORLU SEPTEMBER 2ND HAROLD MAC AN GHALLÓGLAIGH HERRERA WED",
+            "schroeder allison, id 12, company northern quilt sa, group 4, guarantor de la koya",
             "OD 20/20 OS 20/25 no APD, EOMI, IOP 14/15, SLE: K clear, AC D&Q, lens trace NS OU",
             "Take 1 tab po qd x 10 d, d/c if rash. Pt a febrile, a & o x 3, i/o even, do not lift.",
         ] {
@@ -185,6 +222,9 @@ mod tests {
             "Bệnh nhân nam 54 tuổi nhập viện vì đau ngực, không sốt, có tiền sử tăng huyết áp và đái tháo đường.",
             "Ang pasyente ay may pananakit ng dibdib at hindi siya nilalagnat; may gamot na iniinom sa bahay ang pasyente.",
             "A beteg két napja tartó mellkasi fájdalommal érkezett, láza nincs, kórtörténetében magas vérnyomás szerepel.",
+            "Fractura de la cabeza del fémur izquierdo",
+            "SJÚKLINGUR KVARTAR UM BRJÓSTVERK Í ÞRJÁ DAGA, ÁN HITA, ÁÐUR HRAUSTUR",
+            "Sjúklingur kvartar um brjóstverk í þrjá daga, án hita, áður hraustur.",
             "患者李小龙，男，54岁，因胸痛两天入院，无发热。",
             "المريض محمد علي، 54 سنة، أدخل إلى المستشفى بسبب ألم في الصدر",
             "Пациент Иванов Иван поступил с болью в груди.",
