@@ -1,5 +1,6 @@
 //! `replay`: records of the WORM log or of Kafka once more, those that are selected, for who has a reason.
 
+mod by;
 mod into;
 mod output;
 mod source;
@@ -18,6 +19,7 @@ use crate::audit_log::{Bundle, read_keys, reject};
 use crate::kafka::{Connection, Settings, unavailable, undecoded};
 use crate::output::{Outcome, complain, usage};
 use crate::position::Position;
+use by::By;
 use into::Into;
 use output::{Lines, Tally};
 use source::{Log, Source};
@@ -74,6 +76,9 @@ pub(crate) struct Args {
     /// Count what would be given, and give nothing.
     #[arg(long, conflicts_with_all = ["out", "resume"])]
     dry_run: bool,
+    /// Count by these instead of by partition.
+    #[arg(long, value_name = "MARK,…", value_delimiter = ',', requires = "dry_run")]
+    by: Vec<By>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -109,6 +114,9 @@ struct Which {
     /// Records of the patient with this pseudonym, where the topic has it.
     #[arg(long)]
     pseudonym: Option<String>,
+    /// Records that were judged so, emergent, urgent or routine, where the topic has it.
+    #[arg(long, value_name = "LABEL")]
+    urgency: Option<String>,
 }
 
 /// First and one past the last.
@@ -138,6 +146,7 @@ impl Which {
             message_type: self.message_type.clone(),
             facility: self.facility.clone(),
             pseudonym: self.pseudonym.clone(),
+            urgency: self.urgency.clone(),
         }
     }
 }
@@ -180,7 +189,7 @@ impl Args {
         self.keeps_identifiers(&selection)?;
         let runtime = Runtime::new().map_err(usage)?;
         let codec = Codec::new(&settings.registry, runtime.handle().clone()).map_err(usage)?;
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(&self.by);
         let done = self.given(&settings, role, &selection, runtime, &codec, &mut tally);
         tally.print(self.dry_run);
         done
@@ -252,10 +261,7 @@ impl Args {
             let wanted = selection.partition.is_none_or(|wanted| wanted == partition);
             let Some(from) = sink.begin(topic, partition).filter(|_| wanted) else { continue };
             let read = source.each(topic, partition, selection, from, &mut |record, leaf| {
-                if self.give(&record, leaf, codec, selection, sink)? {
-                    tally.add(&record, leaf.is_some());
-                }
-                Ok(())
+                self.give(&record, leaf, codec, selection, sink, tally)
             })?;
             outcome = outcome.max(read);
         }
@@ -270,19 +276,22 @@ impl Args {
         codec: &Codec,
         selection: &Selection,
         sink: &mut Sink,
-    ) -> Result<bool, Outcome> {
+        tally: &mut Tally,
+    ) -> Result<(), Outcome> {
         let shown = matches!(sink, Sink::Lines(_));
-        let content = if shown || selection.needs_content() {
+        let marked = selection.needs_content() || By::needs_content(&self.by);
+        let content = if shown || marked {
             content(codec, record).map_err(|error| undecoded(Position::from(record), error))?
         } else {
             Content::Nothing
         };
-        if selection.needs_content() {
-            let marks =
-                Marks::of((&record.topic, record.partition, record.offset), &record.headers, &content);
-            if !selection.holds(&marks) {
-                return Ok(false);
-            }
+        let marks = if marked {
+            Marks::of((&record.topic, record.partition, record.offset), &record.headers, &content)
+        } else {
+            Marks::default()
+        };
+        if !selection.holds(&marks) {
+            return Ok(());
         }
         match sink {
             Sink::Nowhere => {}
@@ -301,7 +310,9 @@ impl Args {
                 lines.give(&view, !self.unmask)?;
             }
         }
-        Ok(true)
+        let by = self.by.iter().map(|by| by.of(&record.topic, &marks, !self.unmask)).collect();
+        tally.add(record, leaf.is_some(), by);
+        Ok(())
     }
 
     /// What carries identifiers goes where identifiers may be.

@@ -14,5 +14,5 @@ mod view;
 
 pub use access::{Access, Kind, Operator, Purpose, TextError};
 pub use selection::{Marks, Selection};
-pub use story::{Place, Step, Story, What, event_of, has_events, names_event_in_value};
+pub use story::{Place, Step, Story, What, event_of, has_events, is_feed, names_event_in_value, stage_of};
 pub use view::{Content, View, has_identifiers};

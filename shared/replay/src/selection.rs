@@ -34,6 +34,8 @@ pub struct Selection {
     pub facility: Option<String>,
     /// The patient's keyed pseudonym.
     pub pseudonym: Option<String>,
+    /// The label of its urgency.
+    pub urgency: Option<String>,
 }
 
 impl Selection {
@@ -74,12 +76,13 @@ impl Selection {
             && self.message_type.as_ref().is_none_or(kind)
             && is(&self.facility, &marks.facility)
             && is(&self.pseudonym, &marks.pseudonym)
+            && is(&self.urgency, &marks.urgency)
     }
 
     /// Whether the place of a record is not enough to tell that it is meant.
     #[must_use]
     pub fn needs_content(&self) -> bool {
-        [&self.event_id, &self.message_type, &self.facility, &self.pseudonym]
+        [&self.event_id, &self.message_type, &self.facility, &self.pseudonym, &self.urgency]
             .iter()
             .any(|mark| mark.is_some())
     }
@@ -107,6 +110,7 @@ impl Selection {
             ("message-type", &self.message_type),
             ("facility", &self.facility),
             ("pseudonym", &self.pseudonym),
+            ("urgency", &self.urgency),
         ];
         for (name, text) in texts {
             query.extend_pairs(text.as_ref().map(|text| (name, text)));
@@ -127,6 +131,8 @@ pub struct Marks {
     pub facility: Option<String>,
     /// The patient's keyed pseudonym.
     pub pseudonym: Option<String>,
+    /// `emergent`, `urgent` or `routine`.
+    pub urgency: Option<String>,
 }
 
 impl Marks {
@@ -148,6 +154,9 @@ impl Marks {
                     message_type: text("message_type"),
                     facility: text("facility"),
                     pseudonym: text("pseudonym"),
+                    // A judgement has its probability beside it.
+                    urgency: text("urgency")
+                        .or_else(|| value.get("urgency")?.get("label")?.as_str().map(str::to_owned)),
                 }
             }
             Content::Feed(bytes) => {
@@ -158,6 +167,7 @@ impl Marks {
                     message_type: Some(format!("{}^{}", message.message_code(), message.trigger_event())),
                     facility: Some(message.sending_facility().into_owned()),
                     pseudonym: None,
+                    urgency: None,
                 }
             }
             Content::Nothing => Self { event_id: header, ..Self::default() },
@@ -188,11 +198,13 @@ mod tests {
             message_type: Some("ORU^R01".to_owned()),
             facility: Some("NORTH & SONS".to_owned()),
             pseudonym: Some("p".to_owned()),
+            urgency: Some("emergent".to_owned()),
         };
         assert_eq!(
             selection.query(Some("hl7.feed.again")),
             "topic=hl7.raw&topic=fhir.received&partition=2&first-offset=7&next-offset=9&from=2026-03-03T00%3A00%3A00Z\
-             &to=2026-03-04T00%3A00%3A00Z&event-id=e&message-type=ORU%5ER01&facility=NORTH+%26+SONS&pseudonym=p&into=hl7.feed.again"
+             &to=2026-03-04T00%3A00%3A00Z&event-id=e&message-type=ORU%5ER01&facility=NORTH+%26+SONS&pseudonym=p\
+             &urgency=emergent&into=hl7.feed.again"
         );
         assert!(selection.needs_content());
     }
@@ -235,6 +247,15 @@ mod tests {
         let avro = json!({"event_id": "e", "facility": "F", "message_type": "ADT^A01", "pseudonym": "p", "bundle": "{}"});
         let avro = Marks::of(("fhir.deidentified", 0, 0), &[], &Content::Avro(avro));
         assert_eq!((avro.event_id.as_deref(), avro.pseudonym.as_deref()), (Some("e"), Some("p")));
+        for urgency in [json!("urgent"), json!({"label": "urgent", "p": 0.75})] {
+            let judged = Content::Avro(json!({"event_id": "e", "urgency": urgency}));
+            let marks = Marks::of(("triage.classified", 0, 0), &[], &judged);
+            assert_eq!(marks.urgency.as_deref(), Some("urgent"));
+            for (wanted, holds) in [("urgent", true), ("routine", false)] {
+                let selection = Selection { urgency: Some(wanted.to_owned()), ..Selection::default() };
+                assert_eq!(selection.holds(&marks), holds, "{wanted}");
+            }
+        }
         let headers = [(EVENT_ID.to_owned(), Some(b"h".to_vec()))];
         let gone = Marks::of(("identity.vault", 0, 0), &headers, &Content::Nothing);
         assert_eq!(gone, Marks { event_id: Some("h".to_owned()), ..Marks::default() });

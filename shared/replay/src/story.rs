@@ -95,7 +95,9 @@ pub fn names_event_in_value(topic: &str) -> bool {
     topic == REPLAYED
 }
 
-fn is_feed(topic: &str) -> bool {
+/// Whether a feed writes the topic: its records are the feed's own bytes. What has no contract is a feed's.
+#[must_use]
+pub fn is_feed(topic: &str) -> bool {
     contracts::topics(1)
         .iter()
         .find(|contract| contract.name == topic)
@@ -116,7 +118,8 @@ fn place(headers: &Headers, topic: &str, partition: &str, offset: &str) -> Optio
 }
 
 /// The stage that reads a topic.
-fn reader(topic: &str) -> Option<&'static str> {
+#[must_use]
+pub fn stage_of(topic: &str) -> Option<&'static str> {
     if topic.starts_with("hl7.feed.") {
         return Some("ingest");
     }
@@ -152,7 +155,7 @@ impl Step {
             What::Fed | What::Replayed | What::Noted | What::Released => None,
             _ => source
                 .as_ref()
-                .and_then(|(topic, ..)| reader(topic))
+                .and_then(|(topic, ..)| stage_of(topic))
                 .or_else(|| STAGES.into_iter().find(|stage| text("stage") == Some(*stage))),
         };
         Self {
@@ -224,7 +227,7 @@ impl Story {
     /// does not say yet.
     #[must_use]
     pub fn fate(&self, step: &Step) -> Option<Vec<What>> {
-        reader(&step.place.0)?;
+        stage_of(&step.place.0)?;
         if step.what == What::Released {
             return None;
         }

@@ -10,6 +10,7 @@ use replay::View;
 use serde_json::Value;
 use worm_log::Record;
 
+use super::by::By;
 use crate::output::{Outcome, complain, line, table, usage};
 use crate::position::Position;
 
@@ -110,26 +111,51 @@ struct Given {
 
 /// What was given.
 #[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<(String, i32), Given>);
+pub(super) struct Tally {
+    partitions: BTreeMap<(String, i32), Given>,
+    by: Vec<By>,
+    /// Records and bytes by what is asked for.
+    marks: BTreeMap<Vec<String>, (u64, u64)>,
+}
 
 impl Tally {
-    pub(super) fn add(&mut self, record: &Record, proven: bool) {
-        let given = self.0.entry((record.topic.clone(), record.partition)).or_default();
+    pub(super) fn new(by: &[By]) -> Self {
+        Self { by: by.to_vec(), ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, record: &Record, proven: bool, by: Vec<String>) {
+        let bytes =
+            [&record.key, &record.value].into_iter().flatten().map(|bytes| bytes.len() as u64).sum::<u64>();
+        if !self.by.is_empty() {
+            let (records, sum) = self.marks.entry(by).or_default();
+            *records += 1;
+            *sum += bytes;
+        }
+        let given = self.partitions.entry((record.topic.clone(), record.partition)).or_default();
         if given.records == 0 {
             given.first = record.offset;
         }
         given.records += 1;
-        given.bytes +=
-            [&record.key, &record.value].into_iter().flatten().map(|bytes| bytes.len() as u64).sum::<u64>();
+        given.bytes += bytes;
         given.unproven += u64::from(!proven);
         given.last = record.offset;
     }
 
     /// A dry run's table on standard output, and one line on standard error in any case.
     pub(super) fn print(&self, dry_run: bool) {
-        if dry_run {
+        if dry_run && !self.by.is_empty() {
+            let header: Vec<&str> = self.by.iter().map(|by| by.name()).chain(["records", "bytes"]).collect();
             let rows: Vec<Vec<String>> = self
-                .0
+                .marks
+                .iter()
+                .map(|(marks, (records, bytes))| {
+                    marks.iter().cloned().chain([records.to_string(), bytes.to_string()]).collect()
+                })
+                .collect();
+            table(&header, &rows).iter().for_each(line);
+        } else if dry_run {
+            let rows: Vec<Vec<String>> = self
+                .partitions
                 .iter()
                 .map(|((topic, partition), given)| {
                     let Given { records, bytes, unproven, first, last } = given;
@@ -147,7 +173,7 @@ impl Tally {
             let header = ["topic", "partition", "first", "last", "records", "bytes", "not proved"];
             table(&header, &rows).iter().for_each(line);
         }
-        let sum = |of: fn(&Given) -> u64| self.0.values().map(of).sum::<u64>();
+        let sum = |of: fn(&Given) -> u64| self.partitions.values().map(of).sum::<u64>();
         complain(format_args!(
             "{}: records {}, bytes {}, not proved {}",
             if dry_run { "would replay" } else { "replayed" },
