@@ -1,7 +1,8 @@
 mod event;
 mod explain;
-mod hold;
+pub(crate) mod hold;
 mod prove;
+mod segments;
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
@@ -35,7 +36,7 @@ enum Command {
     CheckProof(prove::CheckProof),
     /// Proves that a checkpoint's log begins with another's, and says what was added. Exits with 1 if it does not.
     Diff(prove::Diff),
-    /// Says what the log holds, by its names alone.
+    /// Says what the log holds, by its names alone, or segment by segment as the last checkpoint has it.
     Ls(Ls),
     /// Tells what became of one event, by its records in every topic, each proved. Exits with 1 if the log has none, or not all.
     Explain(Box<explain::Explain>),
@@ -47,6 +48,12 @@ enum Command {
 struct Ls {
     #[command(flatten)]
     bundle: Bundle,
+    /// Each segment that a leaf of the last checkpoint names, as a line of JSON.
+    #[arg(long, requires = "keys")]
+    segments: bool,
+    /// Keys that the checkpoint must be signed by, a line each: `KEY [FROM [UNTIL]]`.
+    #[arg(long, value_name = "FILE", requires = "segments")]
+    keys: Option<PathBuf>,
 }
 
 /// Where a log is.
@@ -169,6 +176,9 @@ impl Key {
 impl Ls {
     async fn run(&self) -> Result<ExitCode, Outcome> {
         let store = self.bundle.open().await?;
+        if let Some(keys) = &self.keys {
+            return segments::print(&store, &read_keys(keys)?).await;
+        }
         let held = worm_log::inventory(&store).await.map_err(|error| refuse(&error))?;
         let rows: Vec<Vec<String>> = held
             .partitions
@@ -285,7 +295,7 @@ impl Bundle {
     }
 }
 
-fn show(progress: &Progress) {
+pub(crate) fn show(progress: &Progress) {
     let percent = 100 * progress.bytes / progress.bytes_total.max(1);
     let _ = write!(
         io::stderr(),

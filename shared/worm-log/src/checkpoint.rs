@@ -161,6 +161,12 @@ impl SignedCheckpoint {
     pub fn is_signed_by(&self, keys: &VerifyingKeys) -> bool {
         keys.verify(&self.note, &self.checkpoint.origin, self.checkpoint.time)
     }
+
+    /// Name and id of each key that has signed it, and whether it is one of these keys, whose signature counts and is right. Empty
+    /// where [`Self::is_signed_by`] is false.
+    pub fn signatures(&self, keys: &VerifyingKeys) -> Vec<(String, u32, bool)> {
+        keys.signatures(&self.note, &self.checkpoint.origin, self.checkpoint.time)
+    }
 }
 
 #[cfg(test)]
@@ -208,7 +214,13 @@ mod tests {
             assert_eq!(*read.checkpoint(), checkpoint(previous));
             assert_eq!(read.text_sha256(), sha256(checkpoint(previous).to_text().unwrap().as_bytes()));
             assert!(read.is_signed_by(&keys));
-            assert!(!read.is_signed_by(&VerifyingKeys::parse(other.verifying_key()).unwrap()));
+            let others = VerifyingKeys::parse(other.verifying_key()).unwrap();
+            assert!(!read.is_signed_by(&others));
+            let [(name, id, true)] = &read.signatures(&keys)[..] else {
+                panic!("{:?}", read.signatures(&keys))
+            };
+            assert!(key.verifying_key().starts_with(&format!("{name}+{id:08x}+")));
+            assert_eq!(read.signatures(&others), []);
             // The other signature, by the same name: the text is as the first key signed it, the signature is not.
             let forged = checkpoint(previous).sign(&other, &VerifyingKeys::default()).unwrap();
             assert!(!forged.is_signed_by(&keys));

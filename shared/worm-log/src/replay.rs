@@ -10,7 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures::StreamExt as _;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::error::Error;
 use crate::keys::{SEGMENTS, SegmentId, is_topic_name, parse_partition};
 use crate::log::segments_from;
@@ -26,7 +26,7 @@ use crate::tree::{Edge, TILE_WIDTH, decode_entries};
 /// The leaves under the last checkpoint of a log, whose signature and whose tree were checked.
 #[derive(Debug)]
 pub struct Ledger {
-    checkpoint: Checkpoint,
+    signed: SignedCheckpoint,
     partitions: BTreeMap<(String, i32), Vec<Planned>>,
 }
 
@@ -87,12 +87,22 @@ impl Ledger {
             .values_mut()
             .for_each(|leaves| leaves.sort_by_key(|planned| planned.manifest.first_offset));
         drop(bundles);
-        Ok(Self { checkpoint, partitions })
+        Ok(Self { signed, partitions })
     }
 
     /// The checkpoint.
     pub fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
+        self.signed.checkpoint()
+    }
+
+    /// The checkpoint with its signatures.
+    pub fn signed(&self) -> &SignedCheckpoint {
+        &self.signed
+    }
+
+    /// The segments that the leaves name, by topic, partition and offset.
+    pub fn segments(&self) -> impl Iterator<Item = &Planned> {
+        self.partitions.values().flatten()
     }
 
     /// The topics of the log, those included of which nothing is under a checkpoint yet.

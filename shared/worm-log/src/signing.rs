@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rand_core::{OsRng, RngCore as _};
-use signed_note::{Note, Signer as _, StandardSigner, StandardVerifier, Verifier, VerifierList};
+use signed_note::{Note, Signature, Signer as _, StandardSigner, StandardVerifier, Verifier, VerifierList};
 
 use crate::error::Error;
 
@@ -171,11 +171,33 @@ impl VerifyingKeys {
         self.0.iter().any(|key| key.text == verifying_key && key.counts(time))
     }
 
+    /// The names and ids of the keys that have signed a note, each with whether one of these keys verifies it at this time.
+    pub(crate) fn signatures(
+        &self,
+        note: &Note,
+        name: &str,
+        time: jiff::Timestamp,
+    ) -> Vec<(String, u32, bool)> {
+        let named = |signatures: &[Signature], verified| {
+            signatures
+                .iter()
+                .map(|signature| (signature.name().to_owned(), signature.id(), verified))
+                .collect::<Vec<_>>()
+        };
+        match note.verify(&self.verifiers(name, time)) {
+            Ok((verified, unverified)) => [named(&verified, true), named(&unverified, false)].concat(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn verifiers(&self, name: &str, time: jiff::Timestamp) -> VerifierList {
+        let counting = self.0.iter().filter(|key| key.verifier.name() == name && key.counts(time));
+        VerifierList::new(counting.map(|key| Box::new(key.verifier.clone()) as Box<dyn Verifier>).collect())
+    }
+
     /// Whether the note has a signature of a key of this name that counts at this time, and no wrong one of such a key.
     pub(crate) fn verify(&self, note: &Note, name: &str, time: jiff::Timestamp) -> bool {
-        let counting = self.0.iter().filter(|key| key.verifier.name() == name && key.counts(time));
-        let verifiers = counting.map(|key| Box::new(key.verifier.clone()) as Box<dyn Verifier>).collect();
-        note.verify(&VerifierList::new(verifiers)).is_ok()
+        note.verify(&self.verifiers(name, time)).is_ok()
     }
 }
 

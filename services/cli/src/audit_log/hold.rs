@@ -21,7 +21,7 @@ use crate::output::{Outcome, complain, line, table, usage};
 const REQUESTS: usize = 16;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -78,6 +78,12 @@ struct Ls {
     /// Only segments of this topic; may be given again.
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
+    /// Only segments with records at or after this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+    /// Only segments with records before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    to: Option<Timestamp>,
 }
 
 impl Args {
@@ -159,11 +165,7 @@ impl Change {
         let (segments, found, runtime) = match &self.event {
             None => {
                 let mut segments = segments(&store, &ledger, &runtime, &self.topic)?;
-                segments.retain(|planned| {
-                    let manifest = &planned.manifest;
-                    let times = manifest.min_timestamp_ms.zip(manifest.max_timestamp_ms);
-                    times.is_some_and(|(min, max)| self.selection().overlaps(min, max))
-                });
+                segments.retain(|planned| within(&planned.manifest, &self.selection()));
                 (segments, Outcome::Good, runtime)
             }
             Some(event) => {
@@ -282,13 +284,10 @@ impl Ls {
             }
             topics => topics.to_vec(),
         };
-        let segments = segments(&store, &ledger, &runtime, &topics)?;
-        let store = &store;
-        let looked = runtime.block_on(async {
-            let looks =
-                segments.iter().map(|planned| async move { (planned, look(store, &planned.manifest).await) });
-            futures::stream::iter(looks).buffered(REQUESTS).collect::<Vec<_>>().await
-        });
+        let times = Selection { from: self.from, to: self.to, ..Selection::default() };
+        let mut segments = segments(&store, &ledger, &runtime, &topics)?;
+        segments.retain(|planned| within(&planned.manifest, &times));
+        let looked = runtime.block_on(look_at(&store, &segments));
         let (mut rows, mut outcome) = (Vec::new(), Outcome::Good);
         for (planned, held) in looked {
             match held {
@@ -306,6 +305,21 @@ impl Ls {
         line(format_args!("on hold: segments {} of {}", rows.len(), segments.len()));
         Ok(outcome)
     }
+}
+
+/// Whether a segment may have records of these times.
+pub(crate) fn within(manifest: &Manifest, times: &Selection) -> bool {
+    let of = manifest.min_timestamp_ms.zip(manifest.max_timestamp_ms);
+    of.is_some_and(|(min, max)| times.overlaps(min, max))
+}
+
+/// Segments, each with whether its objects are under hold.
+pub(crate) async fn look_at<'s>(
+    store: &S3Store,
+    segments: &'s [Planned],
+) -> Vec<(&'s Planned, Result<[bool; 2], worm_log::Error>)> {
+    let looks = segments.iter().map(|planned| async move { (planned, look(store, &planned.manifest).await) });
+    futures::stream::iter(looks).buffered(REQUESTS).collect().await
 }
 
 async fn look(store: &S3Store, manifest: &Manifest) -> Result<[bool; 2], worm_log::Error> {

@@ -184,6 +184,7 @@ fn records_come_once_more_and_who_read_them_is_recorded_before() {
     masks_hold_until_a_role_lifts_them(&log);
     a_file_goes_on_where_it_ended(&log);
     an_event_tells_its_story(&log);
+    segments_are_listed_by_their_leaves(&log);
     holds_are_added_listed_and_released(&log);
     kafka_is_read_and_written_to(&log);
     an_auditor_walks_through(&log);
@@ -263,6 +264,7 @@ fn selections_are_exact(log: &Log) {
     assert_eq!(count(&["--event-id", &event]), 1);
     assert_eq!(count(&["--message-type", "ORU^R01"]), 5);
     assert_eq!(count(&["--facility", "ELSEWHERE"]), 0);
+    assert_eq!(count(&["--urgency", "emergent"]), 0, "it is not judged yet");
     assert_eq!(count(&["--from", &time(2), "--to", &time(5), "--facility", "HARBOR"]), 3);
     assert_eq!(count(&["--pseudonym", "p-7"]), 0, "the topic has none");
     let patient: Value = serde_json::from_str(&log.accesses().last().unwrap().audit_event).unwrap();
@@ -278,6 +280,26 @@ fn selections_are_exact(log: &Log) {
     assert_eq!(rows[1][..5], ["fhir.received", "0", "0", "9", "10"], "{}", dry.out);
     assert_eq!(rows[2][..5], ["hl7.raw", "0", "0", "29", "30"]);
     assert!(dry.err.contains("\nwould replay: records 40, bytes "), "{}", dry.err);
+    let by = |marks: &str| {
+        let ran = log.replay(&[
+            "--topic",
+            "fhir.received",
+            "--topic",
+            "hl7.raw",
+            "--partition",
+            "0",
+            "--dry-run",
+            "--by",
+            marks,
+        ]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let rows = ran.out.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect());
+        rows.map(|mut row: Vec<String>| row.drain(..row.len() - 1).collect()).collect::<Vec<Vec<String>>>()
+    };
+    // What a feed calls its facility may be anything.
+    assert_eq!(by("topic,facility"), [["fhir.received", "HARBOR", "10"], ["hl7.raw", "***", "30"]]);
+    assert_eq!(by("message-type"), [["ADT^A01", "35"], ["ORU^R01", "5"]]);
+    assert_eq!(by("urgency"), [["-", "40"]]);
     let gone = log.replay(&["--topic", "hl7.elsewhere"]);
     assert_eq!((gone.code, gone.err.contains("nothing of topic hl7.elsewhere")), (64, true), "{}", gone.err);
 }
@@ -397,6 +419,27 @@ fn an_event_tells_its_story(log: &Log) {
     assert!(ran.err.contains("WORM-623") && ran.err.contains("fhir.received/0"), "{}", ran.err);
 }
 
+fn segments_are_listed_by_their_leaves(log: &Log) {
+    let ran = log.audit(false, &["ls"], &["--segments"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let lines = ran.lines();
+    let leaves: Vec<_> = lines.iter().map(|line| line["leaf"].as_u64().unwrap()).collect();
+    assert_eq!(leaves, [5, 0, 1, 2, 3, 4], "by topic, partition and offset; one has no leaf yet");
+    let time =
+        |offset: i64| jiff::Timestamp::from_millisecond(START_MS + offset * 1_000).unwrap().to_string();
+    let second = &lines[2];
+    assert_eq!(
+        (&second["topic"], &second["partition"], &second["records"]),
+        (&json!("hl7.raw"), &json!(0), &json!(SEGMENT))
+    );
+    assert_eq!((&second["first_offset"], &second["next_offset"]), (&json!(10), &json!(20)));
+    assert_eq!((&second["first_at"], &second["last_at"]), (&json!(time(10)), &json!(time(19))));
+    assert!(second["retain_until"].is_string() && second["bytes"].as_u64() > Some(0), "{second}");
+    // A list that nobody signed is none.
+    let unsigned = log.bench.run(&["audit", "ls", "--segments", "--bundle", "."]);
+    assert_eq!((unsigned.code, unsigned.err.contains("--keys")), (64, true), "{}", unsigned.err);
+}
+
 fn holds_are_added_listed_and_released(log: &Log) {
     let who = ["--operator", OPERATOR, "--purpose", "HLEGAL: case 7"];
     let hold = |command: &str, more: &[&str]| log.audit(true, &["hold", command], &[&who[..], more].concat());
@@ -435,6 +478,10 @@ fn holds_are_added_listed_and_released(log: &Log) {
     let time = jiff::Timestamp::from_millisecond(START_MS + 10_000).unwrap().to_string();
     let some = hold("release", &["--topic", "hl7.raw", "--topic", "fhir.received", "--to", &time]);
     assert!(some.out.ends_with("released: segments 3 of 3\n"), "{}{}", some.out, some.err);
+    let early = log.audit(true, &["hold", "ls"], &["--to", &time]).out;
+    assert!(early.ends_with("on hold: segments 0 of 3\n"), "{early}");
+    let late = log.audit(true, &["hold", "ls"], &["--from", &time]).out;
+    assert!(late.ends_with("on hold: segments 4 of 4\n"), "{late}");
     assert!(hold("release", &["--topic", "hl7.raw"]).out.ends_with("released: segments 4 of 6\n"));
     assert!(on_hold().ends_with("on hold: segments 0 of 7\n"));
     assert_eq!(log.accesses().pop().unwrap().kind, "unhold");
