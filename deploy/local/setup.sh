@@ -33,6 +33,8 @@ if [[ "$goal" == test ]]; then
     need npx npm
     need promtool prometheus
     need shellcheck shellcheck
+    need jq jq
+    need pdftotext poppler-utils
     python3 -c 'import yaml' 2>/dev/null || missing+=(python3-yaml)
 fi
 

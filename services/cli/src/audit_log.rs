@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use worm_log::{
-    AnyStore, CosigningKey, LocalStore, Progress, S3Config, S3Store, SignedCheckpoint, SigningKey,
-    VerifyOptions, VerifyingKeys, WitnessKey,
+    AnyStore, Checkpoint, CosigningKey, LocalStore, Progress, S3Config, S3Store, SignedCheckpoint,
+    SigningKey, VerifyOptions, VerifyingKeys, WitnessKey,
 };
 
 use crate::output::{Outcome, complain, line, table, usage};
@@ -154,6 +154,33 @@ pub(crate) fn read_keys(path: &Path) -> Result<VerifyingKeys, Outcome> {
     VerifyingKeys::parse(&String::from_utf8_lossy(&read(path)?)).map_err(|error| refuse(&error))
 }
 
+/// Checkpoints that were kept elsewhere, each signed by one of the keys, and cosigned by the witness if there is one.
+pub(crate) fn kept(
+    checkpoints: &[PathBuf],
+    witness: Option<&Path>,
+    keys: &VerifyingKeys,
+) -> Result<Vec<Checkpoint>, Outcome> {
+    let witness = match witness {
+        None => None,
+        Some(path) => {
+            let text = String::from_utf8_lossy(&read(path)?).into_owned();
+            Some(WitnessKey::parse(&text).map_err(|error| refuse(&error))?)
+        }
+    };
+    let mut kept = Vec::new();
+    for path in checkpoints {
+        let signed = SignedCheckpoint::from_bytes(&read(path)?).map_err(|error| refuse(&error))?;
+        if !keys.is_empty() && !signed.is_signed_by(keys) {
+            return Err(usage(format_args!("{} is signed by none of the keys", path.display())));
+        }
+        if witness.as_ref().is_some_and(|witness| !witness.has_cosigned(&signed)) {
+            return Err(usage(format_args!("{} is not cosigned by the witness", path.display())));
+        }
+        kept.push(signed.checkpoint().clone());
+    }
+    Ok(kept)
+}
+
 impl Key {
     fn run(&self) -> Result<(), Outcome> {
         if self.witness {
@@ -208,30 +235,13 @@ impl Verify {
     async fn run(&self) -> Result<ExitCode, Outcome> {
         let store = self.bundle.open().await?;
         let keys = self.keys.as_deref().map(read_keys).transpose()?.unwrap_or_default();
-        let witness = match &self.witness {
-            None => None,
-            Some(path) => {
-                let text = String::from_utf8_lossy(&read(path)?).into_owned();
-                Some(WitnessKey::parse(&text).map_err(|error| refuse(&error))?)
-            }
-        };
-        let mut known = Vec::new();
-        for path in &self.checkpoint {
-            let signed = SignedCheckpoint::from_bytes(&read(path)?).map_err(|error| refuse(&error))?;
-            if !keys.is_empty() && !signed.is_signed_by(&keys) {
-                return Err(usage(format_args!("{} is signed by none of the keys", path.display())));
-            }
-            if witness.as_ref().is_some_and(|witness| !witness.has_cosigned(&signed)) {
-                return Err(usage(format_args!("{} is not cosigned by the witness", path.display())));
-            }
-            known.push(signed.checkpoint().clone());
-        }
+        let kept = kept(&self.checkpoint, self.witness.as_deref(), &keys)?;
         let options = VerifyOptions {
             topics: self.topic.clone(),
             from_ms: self.from.map(jiff::Timestamp::as_millisecond),
             to_ms: self.to.map(jiff::Timestamp::as_millisecond),
             keys,
-            known,
+            known: kept,
             ..VerifyOptions::default()
         };
         let interactive = io::stderr().is_terminal();
@@ -269,6 +279,11 @@ impl Bundle {
     /// The folder or the bucket, as it was named.
     pub(crate) fn name(&self) -> &str {
         &self.bundle
+    }
+
+    /// URL of the store and region of the bucket, as they were named.
+    pub(crate) fn store_options(&self) -> (Option<String>, Option<String>) {
+        (self.endpoint.clone(), self.region.clone())
     }
 
     /// Opens it to read.

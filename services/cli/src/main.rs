@@ -20,6 +20,7 @@ mod position;
 mod records;
 mod redact;
 mod replay;
+mod report;
 mod standalone;
 mod summarize;
 mod topics;
@@ -69,6 +70,8 @@ enum Command {
     DeadLetters(dead_letters::Args),
     /// Records of the WORM log once more, for who says why: selected, proved, masked.
     Replay(Box<records::Args>),
+    /// What the line did in a period, as a compliance report in HTML and PDF, counted from the WORM log.
+    Report(Box<report::Args>),
     /// What an error code means and what to do.
     Explain(explain::Args),
 }
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Command::Lag(args) => lag::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Replay(args) => return records::run(&args),
+        Command::Report(args) => return report::run(&args),
         Command::Explain(args) => explain::run(&args),
     };
     outcome.into()

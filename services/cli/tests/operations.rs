@@ -10,6 +10,7 @@
 
 mod kafka;
 mod replay;
+mod report;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

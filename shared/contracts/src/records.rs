@@ -174,14 +174,15 @@ pub struct Replayed {
     pub replayed_at: i64,
 }
 
-/// `access.events`: somebody reads what the line keeps, has it shown without a mask, or changes a legal hold. The key is the operator.
+/// `access.events`: somebody reads or counts what the line keeps, has it shown without a mask, or changes a legal hold. The key is the
+/// operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessEvent {
     /// UUID of the access; those of one run of a command share it.
     pub access_id: String,
     /// Milliseconds since the epoch.
     pub recorded_at: i64,
-    /// `replay`, `unmask`, `explain`, `hold` or `unhold`.
+    /// `replay`, `unmask`, `explain`, `hold`, `unhold` or `report`.
     pub kind: String,
     /// The operator's identity.
     pub operator: String,

@@ -172,6 +172,8 @@ pub enum Kind {
     Hold,
     /// The hold is taken away.
     Unhold,
+    /// They are counted for a report.
+    Report,
 }
 
 impl Kind {
@@ -184,6 +186,7 @@ impl Kind {
             Self::Explain => "explain",
             Self::Hold => "hold",
             Self::Unhold => "unhold",
+            Self::Report => "report",
         }
     }
 }
@@ -194,7 +197,7 @@ impl Kind {
         match self {
             Self::Hold => Some(("hold", "Add Legal Hold Record Lifecycle Event")),
             Self::Unhold => Some(("unhold", "Remove Legal Hold Record Lifecycle Event")),
-            Self::Replay | Self::Unmask | Self::Explain => None,
+            Self::Replay | Self::Unmask | Self::Explain | Self::Report => None,
         }
     }
 }

@@ -586,7 +586,7 @@ fn an_auditor_walks_through(log: &Log) {
             other => panic!("a block of {other}"),
         }
     }
-    assert_eq!(blocks, 8);
+    assert_eq!(blocks, 9);
     assert_eq!(fs::read_to_string(here.join("records.ndjson")).unwrap().lines().count(), 10);
 }
 
