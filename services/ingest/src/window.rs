@@ -48,24 +48,36 @@ pub(crate) struct Position {
     pub(crate) offset: i64,
 }
 
+/// A [`Position`] as it is kept: half its size, and there are hundreds of thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// Index into the window's topics.
+    topic: u32,
+    partition: i32,
+    offset: i64,
+}
+
 /// The messages of the last `span_ms`, at most `capacity` of them.
 #[derive(Debug)]
 pub(crate) struct Window {
     span_ms: i64,
     capacity: usize,
-    seen: HashMap<Fingerprint, Position>,
+    /// Every topic that was read so far; a stage reads few.
+    topics: Vec<Arc<str>>,
+    seen: HashMap<Fingerprint, Place>,
     order: VecDeque<(i64, Fingerprint)>,
 }
 
 impl Window {
     pub(crate) fn new(span_ms: i64, capacity: usize) -> Self {
-        Self { span_ms, capacity, seen: HashMap::new(), order: VecDeque::new() }
+        Self { span_ms, capacity, topics: Vec::new(), seen: HashMap::new(), order: VecDeque::new() }
     }
 
     /// Notes a message; false when the same one was read at another position before.
     ///
     /// The same position again is the same record, read again after a rebalance or a failed transaction.
     pub(crate) fn admit(&mut self, fingerprint: Fingerprint, position: Position, now_ms: i64) -> bool {
+        let place = self.place(position);
         while self.order.len() >= self.capacity
             || self.order.front().is_some_and(|(at, _)| *at < now_ms.saturating_sub(self.span_ms))
         {
@@ -73,13 +85,21 @@ impl Window {
             self.seen.remove(&oldest);
         }
         match self.seen.get(&fingerprint) {
-            Some(first) => *first == position,
+            Some(first) => *first == place,
             None => {
-                self.seen.insert(fingerprint, position);
+                self.seen.insert(fingerprint, place);
                 self.order.push_back((now_ms, fingerprint));
                 true
             }
         }
+    }
+
+    fn place(&mut self, Position { topic, partition, offset }: Position) -> Place {
+        let known = self.topics.iter().position(|known| *known == topic).unwrap_or_else(|| {
+            self.topics.push(topic);
+            self.topics.len() - 1
+        });
+        Place { topic: u32::try_from(known).unwrap_or(u32::MAX), partition, offset }
     }
 }
 
@@ -102,6 +122,8 @@ mod tests {
             window.admit(Fingerprint::of("GHH", "1", b"MSH|other"), at(3), 700),
             "a control id used again"
         );
+        let elsewhere = Position { topic: Arc::from("hl7.feed.ward7"), ..at(1) };
+        assert!(!window.admit(message, elsewhere, 800), "the same offset of another topic is another record");
         assert!(window.admit(message, at(4), 1001 + 1), "the window has passed");
     }
 

@@ -150,9 +150,9 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             workers: 0,
-            max_in_flight: 6000,
-            max_in_flight_bytes: ByteSize::from_mib(32),
-            batch_records: 2000,
+            max_in_flight: 3000,
+            max_in_flight_bytes: ByteSize::from_mib(24),
+            batch_records: 1500,
             batch_linger: Duration::from_millis(10),
             batch_interval: Duration::from_millis(50),
             max_record_bytes: ByteSize::from_mib(16),
