@@ -8,6 +8,7 @@ mod normal;
 pub(crate) mod patterns;
 mod places;
 mod recase;
+mod surroundings;
 mod tags;
 pub(crate) mod tokens;
 mod unknown_names;
@@ -173,6 +174,7 @@ fn by_rules(text: &str, detectors: &Detectors<'_>, out: &mut Vec<Candidate>) {
     }
     patterns::find(text, contains, out);
     dates::find(text, contains, out);
+    surroundings::find(&names::Words { text, tokens: &tokens }, contains, out);
     match recase::of(text, &tokens) {
         None => by_words(&names::Words { text, tokens: &tokens }, contains, out),
         Some(recased) => {

@@ -42,6 +42,10 @@ impl Contains {
         found
     }
 
+    pub(crate) fn has_digit(self) -> bool {
+        self.digit
+    }
+
     pub(crate) fn meets(self, needs: Needs) -> bool {
         match needs {
             Needs::Nothing => true,

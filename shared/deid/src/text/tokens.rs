@@ -36,6 +36,11 @@ impl Token {
         text.get(self.start..self.end).unwrap_or("")
     }
 
+    /// Begins with a capital.
+    pub(crate) fn is_upper(&self, text: &str) -> bool {
+        self.text(text).starts_with(char::is_uppercase)
+    }
+
     pub(crate) fn is(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
