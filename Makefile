@@ -7,6 +7,7 @@ SHELL := bash
 export WARDSTREAM_MODELS ?= $(CURDIR)/.cache/models
 export WARDSTREAM_KAFKA_LIBS ?= $(CURDIR)/.cache/kafka/libs
 export WARDSTREAM_SEAWEEDFS ?= $(CURDIR)/.cache/seaweedfs/weed
+export WARDSTREAM_DUCKDB ?= $(CURDIR)/.cache/duckdb
 export WARDSTREAM_CHROMEDRIVER ?= $(shell command -v chromedriver 2>/dev/null || echo /usr/bin/chromedriver)
 TOOLS := $(CURDIR)/.cache/tools
 

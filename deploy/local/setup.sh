@@ -61,4 +61,5 @@ if [[ "$goal" == test ]]; then
     "$here/tools/install.sh"
     "$here/kafka/install.sh"
     "$here/seaweedfs/install.sh" >/dev/null
+    "$here/duckdb/install.sh"
 fi

@@ -3,10 +3,13 @@
 mod by;
 mod into;
 mod output;
+mod pace;
 mod source;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use replay::{Content, Kind, Marks, Selection, View, has_identifiers};
@@ -21,7 +24,8 @@ use crate::output::{Outcome, complain, usage};
 use crate::position::Position;
 use by::By;
 use into::Into;
-use output::{Lines, Tally};
+use output::{Lines, Rows, Tally};
+use pace::Pace;
 use source::{Log, Source};
 
 /// What `replay` takes.
@@ -35,7 +39,8 @@ Of the WORM log, each segment is read as a whole and held against the leaf of th
 What does not fit ends the replay with its code and exit status 1. Segments under no checkpoint yet end it as well, \
 unless --unproven is given; their records have no leaf then.
 
-Records come by topic as given, then by partition and offset, one JSON object a line. Of topics with identifiers they are \
+Records come by topic as given, then by partition and offset, one JSON object a line; or, with --format parquet, each as a row \
+with a column for each field. Of topics with identifiers they are \
 masked: keys, headers of feeds and values, but not what the record is and where it comes from. --unmask shows them to an operator \
 to whom access.unmask of the configuration gives a role for it.
 
@@ -67,6 +72,12 @@ pub(crate) struct Args {
     /// File for the records; standard output without.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Form of the file; parquet when its name ends so.
+    #[arg(long, value_enum, requires = "out")]
+    format: Option<Format>,
+    /// Most records a second.
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
     /// Topic for the records, which must exist.
     #[arg(long, value_name = "TOPIC", conflicts_with = "out")]
     into: Option<String>,
@@ -81,6 +92,15 @@ pub(crate) struct Args {
     by: Vec<By>,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// The form of a file with records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// One JSON object a line.
+    Ndjson,
+    /// A row a record, with typed columns.
+    Parquet,
 }
 
 /// Which records. Several conditions must all hold.
@@ -159,14 +179,21 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 enum Sink {
     Nowhere,
     Lines(Lines),
+    Rows(Box<Rows>),
     Topic(Into),
+}
+
+/// Where records go, and how fast.
+struct Outlet {
+    sink: Sink,
+    pace: Option<Pace>,
 }
 
 impl Sink {
     /// The offset that a partition begins with; none where an earlier run is through with it.
     fn begin(&self, topic: &str, partition: i32) -> Option<i64> {
         match self {
-            Self::Nowhere => Some(0),
+            Self::Nowhere | Self::Rows(_) => Some(0),
             Self::Lines(lines) => lines.begin(topic, partition),
             Self::Topic(into) => Some(into.begin(topic, partition)),
         }
@@ -176,6 +203,7 @@ impl Sink {
         match self {
             Self::Nowhere => Ok(()),
             Self::Lines(lines) => lines.flush(),
+            Self::Rows(rows) => rows.finish(),
             Self::Topic(into) => into.flush(),
         }
     }
@@ -222,7 +250,7 @@ impl Args {
         };
         self.who.announce(settings, codec, &runtime, &deed)?;
         // Not before: to resume into a topic reads it.
-        let mut sink = self.sink(settings, selection)?;
+        let mut outlet = Outlet { sink: self.sink(settings, selection)?, pace: self.rate.map(Pace::new) };
         let source = match log {
             None => Source::Kafka(Reader::new(&settings.kafka).map_err(|error| unavailable(&error))?),
             Some((store, keys)) => {
@@ -237,14 +265,14 @@ impl Args {
         };
         let mut outcome = Ok(Outcome::Good);
         for topic in &selection.topics {
-            let read = self.topic(topic, &source, codec, selection, &mut sink, tally);
+            let read = self.topic(topic, &source, codec, selection, &mut outlet, tally);
             outcome = outcome.and_then(|so_far| read.map(|read| read.max(so_far)));
             if outcome.is_err() {
                 break;
             }
         }
         // Also after a failure: what was given before was given.
-        sink.flush().and(outcome)
+        outlet.sink.flush().and(outcome)
     }
 
     fn topic(
@@ -253,15 +281,15 @@ impl Args {
         source: &Source,
         codec: &Codec,
         selection: &Selection,
-        sink: &mut Sink,
+        outlet: &mut Outlet,
         tally: &mut Tally,
     ) -> Result<Outcome, Outcome> {
         let mut outcome = Outcome::Good;
         for partition in source.partitions(topic)? {
             let wanted = selection.partition.is_none_or(|wanted| wanted == partition);
-            let Some(from) = sink.begin(topic, partition).filter(|_| wanted) else { continue };
+            let Some(from) = outlet.sink.begin(topic, partition).filter(|_| wanted) else { continue };
             let read = source.each(topic, partition, selection, from, &mut |record, leaf| {
-                self.give(&record, leaf, codec, selection, sink, tally)
+                self.give(&record, leaf, codec, selection, outlet, tally)
             })?;
             outcome = outcome.max(read);
         }
@@ -275,10 +303,10 @@ impl Args {
         leaf: Option<u64>,
         codec: &Codec,
         selection: &Selection,
-        sink: &mut Sink,
+        Outlet { sink, pace }: &mut Outlet,
         tally: &mut Tally,
     ) -> Result<(), Outcome> {
-        let shown = matches!(sink, Sink::Lines(_));
+        let shown = matches!(sink, Sink::Lines(_) | Sink::Rows(_));
         let marked = selection.needs_content() || By::needs_content(&self.by);
         let content = if shown || marked {
             content(codec, record).map_err(|error| undecoded(Position::from(record), error))?
@@ -293,22 +321,24 @@ impl Args {
         if !selection.holds(&marks) {
             return Ok(());
         }
+        if let Some(pace) = pace {
+            std::thread::sleep(pace.wait(Instant::now()));
+        }
+        let view = View {
+            topic: &record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.as_deref(),
+            headers: &record.headers,
+            content: &content,
+            leaf,
+        };
         match sink {
             Sink::Nowhere => {}
             Sink::Topic(into) => into.give(record)?,
-            Sink::Lines(lines) => {
-                let view = View {
-                    topic: &record.topic,
-                    partition: record.partition,
-                    offset: record.offset,
-                    timestamp_ms: record.timestamp_ms,
-                    key: record.key.as_deref(),
-                    headers: &record.headers,
-                    content: &content,
-                    leaf,
-                };
-                lines.give(&view, !self.unmask)?;
-            }
+            Sink::Lines(lines) => lines.give(&view, !self.unmask)?,
+            Sink::Rows(rows) => rows.give(&view, !self.unmask)?,
         }
         let by = self.by.iter().map(|by| by.of(&record.topic, &marks, !self.unmask)).collect();
         tally.add(record, leaf.is_some(), by);
@@ -341,10 +371,27 @@ impl Args {
         })
     }
 
+    fn format_of(&self, path: &std::path::Path) -> Format {
+        let named = if path.extension().is_some_and(|name| name == "parquet") {
+            Format::Parquet
+        } else {
+            Format::Ndjson
+        };
+        self.format.unwrap_or(named)
+    }
+
     fn sink(&self, settings: &Settings, selection: &Selection) -> Result<Sink, Outcome> {
         match (&self.out, &self.into) {
             _ if self.dry_run => Ok(Sink::Nowhere),
-            (_, Some(topic)) => Into::open(settings, topic, self.resume).map(Sink::Topic),
+            (_, Some(topic)) => Into::open(settings, topic, self.resume, self.rate).map(Sink::Topic),
+            (Some(path), None) if self.format_of(path) == Format::Parquet => {
+                if self.resume {
+                    return Err(usage(
+                        "a Parquet file has its index at its end and cannot be gone on with; take --format ndjson",
+                    ));
+                }
+                Rows::file(path, &selection.topics).map(|rows| Sink::Rows(Box::new(rows)))
+            }
             (Some(path), None) => Lines::file(path, self.resume, &selection.topics).map(Sink::Lines),
             (None, None) if self.resume => Err(usage("--resume needs --out or --into")),
             (None, None) => Ok(Sink::Lines(Lines::stdout())),

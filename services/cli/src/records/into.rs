@@ -1,6 +1,7 @@
 //! Records into a topic, as they are: to have a stage work on them once more.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 
 use contracts::EventId;
@@ -22,6 +23,8 @@ pub(super) struct Into {
     topic: String,
     writer: TransactionalWriter,
     batch: Vec<Verbatim>,
+    /// Most records of one transaction.
+    most: usize,
     bytes: usize,
     /// The offset that each partition goes on with, of those that an earlier run began.
     next: BTreeMap<(String, i32), i64>,
@@ -29,7 +32,12 @@ pub(super) struct Into {
 
 impl Into {
     /// Takes the topic over: of two replays into one topic only the last can write. With `resume` it goes on behind what is there.
-    pub(super) fn open(settings: &Settings, topic: &str, resume: bool) -> Result<Self, Outcome> {
+    pub(super) fn open(
+        settings: &Settings,
+        topic: &str,
+        resume: bool,
+        rate: Option<NonZeroU32>,
+    ) -> Result<Self, Outcome> {
         let reader = Reader::new(&settings.kafka).map_err(|error| unavailable(&error))?;
         // Kafka may make topics that it does not know, with one partition, at the first record.
         reader.partitions(topic).map_err(|error| unavailable(&error))?;
@@ -46,7 +54,9 @@ impl Into {
             });
             scanned.map_err(|error| unavailable(&error))?;
         }
-        Ok(Self { topic: topic.to_owned(), writer, batch: Vec::new(), bytes: 0, next })
+        // A reader sees them when the transaction ends: no more at once than may come in a second.
+        let most = rate.map_or(BATCH_RECORDS, |rate| BATCH_RECORDS.min(rate.get() as usize));
+        Ok(Self { topic: topic.to_owned(), writer, batch: Vec::new(), most, bytes: 0, next })
     }
 
     pub(super) fn begin(&self, topic: &str, partition: i32) -> i64 {
@@ -56,7 +66,7 @@ impl Into {
     pub(super) fn give(&mut self, record: &Record) -> Result<(), Outcome> {
         self.bytes += record.value.as_ref().map_or(0, Vec::len);
         self.batch.push(again(record, &self.topic));
-        if self.batch.len() >= BATCH_RECORDS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+        if self.batch.len() >= self.most || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
     pub(super) fn flush(&mut self) -> Result<(), Outcome> {

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use replay::View;
+use replay::{FileError, ParquetFile, View};
 use serde_json::Value;
 use worm_log::Record;
 
@@ -62,6 +62,33 @@ impl Lines {
     pub(super) fn flush(&mut self) -> Result<(), Outcome> {
         written(self.to.flush())
     }
+}
+
+/// Takes records as rows of a Parquet file.
+pub(super) struct Rows(Option<ParquetFile<File>>);
+
+impl Rows {
+    /// A file that is not there yet.
+    pub(super) fn file(path: &Path, topics: &[String]) -> Result<Self, Outcome> {
+        let mut open = OpenOptions::new();
+        open.write(true).create_new(true).mode(0o600);
+        let file = open.open(path).map_err(|error| usage(format_args!("{}: {error}", path.display())))?;
+        ParquetFile::new(file, topics).map(|file| Self(Some(file))).map_err(|error| unwritten(&error))
+    }
+
+    pub(super) fn give(&mut self, view: &View<'_>, masked: bool) -> Result<(), Outcome> {
+        let file = self.0.as_mut();
+        file.map_or(Ok(()), |file| file.give(view, masked)).map_err(|error| unwritten(&error))
+    }
+
+    /// Closes the file, after a failure too: what was given before can then be read.
+    pub(super) fn finish(&mut self) -> Result<(), Outcome> {
+        self.0.take().map_or(Ok(()), ParquetFile::finish).map_err(|error| unwritten(&error))
+    }
+}
+
+fn unwritten(error: &FileError) -> Outcome {
+    usage(service::chain(error))
 }
 
 fn written(result: io::Result<()>) -> Result<(), Outcome> {

@@ -183,6 +183,7 @@ fn records_come_once_more_and_who_read_them_is_recorded_before() {
     selections_are_exact(&log);
     masks_hold_until_a_role_lifts_them(&log);
     a_file_goes_on_where_it_ended(&log);
+    a_table_is_read_by_duckdb(&log);
     an_event_tells_its_story(&log);
     segments_are_listed_by_their_leaves(&log);
     holds_are_added_listed_and_released(&log);
@@ -352,6 +353,86 @@ fn a_file_goes_on_where_it_ended(log: &Log) {
         assert_eq!(ran.code, 0, "{}", ran.err);
         assert!(fs::read_to_string(&out).unwrap() == whole, "resumed at byte {length}");
     }
+}
+
+/// What DuckDB makes of a query, as a JSON list of rows; none where it is not installed.
+fn duckdb(query: &str) -> Option<Value> {
+    let Some(module) = std::env::var_os("WARDSTREAM_DUCKDB") else {
+        eprintln!("SKIPPED  DuckDB: WARDSTREAM_DUCKDB names no folder with its module for Python");
+        return None;
+    };
+    let program =
+        "import duckdb, json, sys; print(json.dumps(duckdb.sql(sys.argv[1]).fetchall(), default=str))";
+    let ran = std::process::Command::new("python3")
+        .args(["-c", program, query])
+        .env("PYTHONPATH", module)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    Some(serde_json::from_slice(&ran.stdout).unwrap())
+}
+
+fn a_table_is_read_by_duckdb(log: &Log) {
+    let out = log.path("out.parquet");
+    let file = out.to_str().unwrap();
+    let arguments = [
+        "--topic",
+        "hl7.raw",
+        "--topic",
+        "fhir.received",
+        "--partition",
+        "0",
+        "--rate",
+        "1000",
+        "--out",
+        file,
+    ];
+    let ran = log.replay(&arguments);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert!(ran.err.contains("\nreplayed: records 40, bytes "), "{}", ran.err);
+    assert_eq!(log.replay(&arguments).code, 64, "it is there");
+    let again = log.replay(&["--topic", "hl7.raw", "--out", file, "--resume"]);
+    assert_eq!((again.code, again.err.contains("--format ndjson")), (64, true), "{}", again.err);
+    assert_eq!(log.replay(&["--topic", "hl7.raw", "--rate", "0"]).code, 64);
+
+    let Some(columns) =
+        duckdb(&format!("select column_name, column_type from (describe select * from '{file}')"))
+    else {
+        return;
+    };
+    for column in [
+        ["topic", "VARCHAR"],
+        ["partition", "INTEGER"],
+        ["offset", "BIGINT"],
+        ["timestamp", "TIMESTAMP WITH TIME ZONE"],
+        ["masked", "BOOLEAN"],
+        ["message", "VARCHAR"],
+        ["received_at", "TIMESTAMP WITH TIME ZONE"],
+        ["message_type", "VARCHAR"],
+        ["unmapped", "VARCHAR"],
+    ] {
+        assert!(columns.as_array().unwrap().contains(&json!(column)), "{column:?} in {columns}");
+    }
+    let counted = duckdb(&format!(
+        "select topic, message_type, count(*), min(\"offset\"), max(\"offset\"), bool_and(masked), count(leaf) from '{file}' \
+         group by all order by all"
+    ));
+    let expected = json!([
+        ["fhir.received", "ADT^A01", 5, 0, 8, true, 5],
+        ["fhir.received", "ORU^R01", 5, 1, 9, true, 5],
+        ["hl7.raw", null, 30, 0, 29, true, 30],
+    ]);
+    assert_eq!(counted, Some(expected));
+    let times = duckdb(&format!(
+        "select epoch_ms(timestamp), epoch_ms(received_at), bundle ->> '$.entry[0].resource.resourceType' \
+         from '{file}' where topic = 'fhir.received' and \"offset\" = 3"
+    ));
+    // When it was received says nothing of a patient, and is shown masked too.
+    assert_eq!(times, Some(json!([[START_MS + 3_000, START_MS + 3, "Patient"]])));
+    let names = duckdb(&format!(
+        "select count(*) from '{file}' where bundle like '%Carter%' or message like '%00482913%'"
+    ));
+    assert_eq!(names, Some(json!([[0]])));
 }
 
 fn an_event_tells_its_story(log: &Log) {
