@@ -16,11 +16,14 @@ use crate::lexicon::{AMBIGUOUS, CREDENTIAL, GIVEN, PROPER, RELATION, STOP, SURNA
 /// Finds them.
 pub(crate) fn find(words: &Words<'_>, contains: Contains, out: &mut Vec<Candidate>) {
     initials_between(words, out);
+    families(words, out);
+    labelled(words, out);
+    writers(words, out);
+    organisations(words, out);
+    wrapped(words, out);
     if !contains.has_digit() {
-        families(words, out);
         return;
     }
-    families(words, out);
     columns(words, out);
     values(words, out);
     beside_numbers(words, out);
@@ -300,6 +303,226 @@ fn addresses(text: &str, out: &mut Vec<Candidate>) {
     }
 }
 
+static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(
+        r"(?im)\b(?:patient name|pt name|full name|name|pcp|attending|surgeon|radiologist|pathologist|anesthesiologist|subscriber|guarantor|insured|author|physician|provider|consultant|clinician|next of kin|emergency contact|reported by|verified by|signed by|dictated by|transcribed by|performed by|reviewed by|scribed by|transcriptionist|typist|scribe|re)\s?: {1,4}(?P<id>\pL[\pL'’-]*\.?(?:\pL\.)?(?:,? {1,2}\pL[\pL'’-]*\.?){0,4}?)(?: {0,2}, ?(?:m\.?d\.?|d\.?o\.?|rn|np|pa-c|pa|pharmd|phd|dds)\b\.?| {2,}(?:d\.?o\.?b\b|mrn|date|age|sex)[^\n]*| {0,2}\()?[ \t]*(?:$|\\\.br|\|)",
+    )
+});
+
+/// "PCP: SENNA S. MERCHANT" to the end of the line: behind a label for people even ordinary words are a name.
+fn labelled(words: &Words<'_>, out: &mut Vec<Candidate>) {
+    for found in LABELLED.captures_iter(words.text) {
+        let Some(id) = found.name("id") else { continue };
+        let first = words.tokens.partition_point(|token| token.start < id.start());
+        let last = words.tokens.partition_point(|token| token.end <= id.end());
+        let single = last == first + 1;
+        let says = |index: usize| {
+            words.at(index).filter(|token| token.end - token.start > 1).is_some_and(|token| {
+                token.is(STOP | TITLE | CREDENTIAL | RELATION)
+                    && !token.is(GIVEN | SURNAME | AMBIGUOUS)
+                    && !matches!(words.lower(index).as_str(), "mar" | "may" | "april" | "june" | "jan")
+            })
+        };
+        let named = (first..last).any(|index| strange(words, index));
+        let written = (first..last)
+            .all(|index| !words.at(index).is_some_and(|token| token.shape == Shape::Lower))
+            || (first..last).all(|index| {
+                words.at(index).is_some_and(|token| matches!(token.shape, Shape::Lower | Shape::Initial))
+            });
+        // An initial between two words is a person's whatever the words are.
+        let middle =
+            last > first + 2 && words.at(first + 1).is_some_and(|token| token.end - token.start == 1);
+        let enough = if single { named } else { named || middle || words.any(first, last, GIVEN | SURNAME) };
+        if last > first && written && enough && (middle || !(first..last).any(says)) {
+            push(out, id.start(), id.end(), Kind::Name, 0.75);
+        }
+    }
+}
+
+static WRITERS: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(
+        r"(?i)\b(?:transcriptionist|typist|scribe|(?:dictated|transcribed|reviewed|typed|scribed|entered|keyed) {1,2}by)\s?:? {1,2}(?P<id>\pL\.?\pL\.?\pL?\.?|\pL[\pL'’-]+ \pL\.)(?:[\s,;/]|\.?$|\. )",
+    )
+});
+
+/// "Transcriptionist: cc", "reviewed by A.N.".
+fn writers(words: &Words<'_>, out: &mut Vec<Candidate>) {
+    for id in WRITERS.captures_iter(words.text).filter_map(|found| found.name("id")) {
+        let first = words.tokens.partition_point(|token| token.start < id.start());
+        let word = words.lower(first);
+        let short = id.as_str().chars().filter(|c| c.is_alphabetic()).count() <= 3;
+        let ordinary = !id.as_str().contains('.')
+            && matches!(
+                word.as_str(),
+                "me" | "my"
+                    | "us"
+                    | "our"
+                    | "pt"
+                    | "ot"
+                    | "icu"
+                    | "ed"
+                    | "er"
+                    | "id"
+                    | "the"
+                    | "him"
+                    | "her"
+                    | "or"
+                    | "rn"
+                    | "md"
+                    | "np"
+                    | "pa"
+                    | "an"
+                    | "a"
+                    | "it"
+            );
+        if !ordinary
+            && (short
+                && !words.at(first).is_some_and(|token| {
+                    token.is(WORD) && token.shape != Shape::Initial && !token.is(GIVEN | SURNAME)
+                })
+                || strange(words, first))
+        {
+            push(out, id.start(), id.end(), Kind::Name, 0.7);
+        }
+    }
+}
+
+static ORGANISATIONS: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(
+        r"(?i)\b(?:attends|inpatient at|(?:sent|seen|referred) (?:here )?(?:by|to|from|at)(?: [\pL.'’-]+){0,4}? at|sent here by|transferred (?:from|to)|admitted (?:to|at)|followed at|graduated from|teaches at|studies at|coaches at|placed to \pL+ at|phoned|records from|insurance:|copied to: [\pL .']{3,40},)\s(?P<id>(?:[\pL\d'’.&/-]+ {1,2}){1,6}?(?:university|college|school|academy|hospital|clinic|cent(?:er|re)|pharmacy|infirmary|hospice|care home|nursing home|rehab|medical group|surgical associates|health system))\b",
+    )
+});
+static EMPLOYERS: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(
+        r"(?im)\b(?:employed by|retired from|employer\s?:)\s(?P<id>[\pL\d'’&.-]*[\pL\d](?: [\pL\d'’&-]+){0,4}?)(?: (?:last|this|in|since|as|where|for|at|after|and|he|she|it|his|her|the|they|we|i|pt|patient|mr|mrs|ms|dr|no|who|on|with)\b|[,;]|\.(?:\s|$)|\n|$)",
+    )
+});
+static PARTNERS: LazyLock<Regex> = LazyLock::new(|| {
+    built_in(
+        r"(?i)\b(?:from|for|by|at|employer:|insurance:|company:)\s(?P<id>\pL[\pL'’-]+,\s{1,2}\pL[\pL'’-]+,? and \pL[\pL'’-]+)",
+    )
+});
+const OCCUPATIONS: &[&str] = &[
+    "the",
+    "his",
+    "her",
+    "their",
+    "a",
+    "an",
+    "our",
+    "work",
+    "job",
+    "full",
+    "part",
+    "full-time",
+    "part-time",
+    "teaching",
+    "nursing",
+    "practice",
+    "military",
+    "army",
+    "navy",
+    "police",
+    "government",
+    "federal",
+    "state",
+    "city",
+    "county",
+    "self",
+    "farming",
+    "construction",
+    "law",
+    "being",
+    "working",
+    "active",
+    "driving",
+    "mining",
+    "public",
+    "private",
+    "local",
+    "no",
+    "none",
+    "unknown",
+    "disabled",
+    "retired",
+    "n",
+    "office",
+    "factory",
+    "sales",
+];
+
+/// "attends clayton state university", "RETIRED FROM OMNI SOURCE LAST YEAR", "from ford, wright and snyder".
+fn organisations(words: &Words<'_>, out: &mut Vec<Candidate>) {
+    let range = |start: usize, end: usize| {
+        let first = words.tokens.partition_point(|token| token.start < start);
+        first..words.tokens.partition_point(|token| token.end <= end)
+    };
+    let own = |index: usize| strange(words, index) || words.any(index, index + 1, crate::lexicon::PLACE);
+    for id in ORGANISATIONS.captures_iter(words.text).filter_map(|found| found.name("id")) {
+        // "the urology clinic", "our hospital" have no name of their own.
+        let named = range(id.start(), id.end());
+        let general = matches!(
+            words.lower(named.start).as_str(),
+            "the" | "a" | "an" | "our" | "my" | "this" | "his" | "her" | "their" | "outside" | "another"
+        );
+        if !general && named.clone().any(own) {
+            push(out, id.start(), id.end(), Kind::Organization, 0.75);
+        }
+    }
+    for id in EMPLOYERS.captures_iter(words.text).filter_map(|found| found.name("id")) {
+        let named = range(id.start(), id.end());
+        let proper = words.at(named.start + 1).is_some_and(|next| next.shape == Shape::Title)
+            && words.at(named.start).is_some_and(|the| the.shape == Shape::Title);
+        if named.is_empty() || OCCUPATIONS.contains(&words.lower(named.start).as_str()) && !proper {
+            continue;
+        }
+        if named.len() > 1 || named.clone().any(own) || id.as_str().contains(|c: char| c.is_ascii_digit()) {
+            push(out, id.start(), id.end(), Kind::Organization, 0.7);
+        }
+    }
+    for id in PARTNERS.captures_iter(words.text).filter_map(|found| found.name("id")) {
+        let named = range(id.start(), id.end());
+        let and = |index: usize| words.lower(index) == "and";
+        if named
+            .clone()
+            .all(|index| and(index) || words.any(index, index + 1, SURNAME) || strange(words, index))
+        {
+            push(out, id.start(), id.end(), Kind::Organization, 0.7);
+        }
+    }
+}
+
+/// A name that a line end parts: "WASHINGTON,⏎CYNTHIA". Two lines at a time are read as one.
+fn wrapped(words: &Words<'_>, out: &mut Vec<Candidate>) {
+    let text = words.text;
+    for index in 1..words.tokens.len() {
+        let (before, token) = (&words.tokens[index - 1], &words.tokens[index]);
+        let gap = words.gap_before(index);
+        if !matches!(gap, "\n" | " \n" | "\n " | ",\n" | ", \n" | ".\n" | ". \n") {
+            continue;
+        }
+        let person = |at: usize| words.any(at, at + 1, GIVEN | SURNAME) && strange(words, at);
+        let initial = before.shape == Shape::Initial && gap.starts_with('.');
+        let written = token.shape != Shape::Lower && (before.shape != Shape::Lower || gap.starts_with('.'));
+        let end = text[token.end..].starts_with(':') || before.end - before.start < 2 && !initial;
+        if !written || end || gap.starts_with('.') && !initial {
+            continue;
+        }
+        // Both sides are known for names, and the second for nothing else: a new line begins with a capital anyhow.
+        let first = person(index - 1) || initial;
+        if !first || !person(index) || token.is(AMBIGUOUS | TITLE | RELATION | STOP | WORD | CREDENTIAL) {
+            continue;
+        }
+        // Given name and surname, in whatever order; two names below one another are two, and both go.
+        let mut start = before.start;
+        if initial && index > 1 && words.gap_before(index - 1) == " " && strange(words, index - 2) {
+            start = words.tokens[index - 2].start;
+        }
+        push(out, start, before.end, Kind::Name, 0.6);
+        push(out, token.start, token.end, Kind::Name, 0.6);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tokens::tokenize;
@@ -333,6 +556,16 @@ mod tests {
                 "lives at flat 8, antony trail, east stanley, cf8 2hf.",
                 "flat 8, antony trail, east stanley, cf8 2hf",
             ),
+            ("PCP: SENNA S. MERCHANT\nSeen", "SENNA S. MERCHANT"),
+            ("reported by: charles a yoshida\nverified", "charles a yoshida"),
+            ("Subscriber: Mar Herrero\n", "Mar Herrero"),
+            ("Transcriptionist: cc\nnone", "cc"),
+            ("Case reviewed by A.N. today", "A.N."),
+            ("attends clayton state university. there", "clayton state university"),
+            ("RETIRED FROM OMNI SOURCE LAST YEAR.", "OMNI SOURCE"),
+            ("employed by gateway computers. he", "gateway computers"),
+            ("elizabeth from ford, wright and snyder by phone", "ford, wright and snyder"),
+            ("seen with Abdul\nWashington today", "Washington"),
             ("CLINIC\n1076 CROSSOVER BEND\nX", "1076 CROSSOVER BEND"),
         ] {
             let found = found(text);
@@ -350,6 +583,12 @@ mod tests {
             "for ten days, 3 ten tablets",
             "MCV 88, asked to see T. Hendrix, McBurney's point, 2 McMurray tests",
             "Dose (12345-678)",
+            "PCP: none\nAttending: same as above\nName: see chart\nPhysician: Follow Up Visit\nRE: Chest Pain\n",
+            "reviewed by me, dictated by: the resident",
+            "attends school, transferred to the medical center, seen in our clinic, admitted to the hospital",
+            "retired from nursing, employed by the county, retired from full time work",
+            "for nausea, vomiting and diarrhea",
+            "Chest pain\nBack pain\nAllergies\nPenicillin",
             "I.V. fluids at 100, O.D. 20/40",
         ] {
             assert_eq!(found(text), Vec::<String>::new(), "{text}");
