@@ -138,7 +138,8 @@ fn run(kafka: Option<&LocalKafka>, seed: u64, messages: u64, rate: Option<f64>) 
         demo: Some(Demo { seed, rate, messages: Some(messages), exit: true }),
         interactive: false,
     };
-    let summary = standalone::run(&options, &CancellationToken::new())?.ok_or("the run was cut short")?;
+    let summary =
+        standalone::run(&options, &CancellationToken::new(), &mut ())?.ok_or("the run was cut short")?;
     println!("\n{summary}\n");
     Ok(summary)
 }

@@ -11,7 +11,7 @@ use crate::kafka::{Settings, unavailable, undecoded};
 use crate::output::Outcome;
 
 /// Who, and why.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Who {
     /// Why: a code of HL7's v3-PurposeOfUse such as HOPERAT or PATRQT, words, or a code and words behind it.
     #[arg(long, value_name = "PURPOSE")]

@@ -57,7 +57,7 @@ struct Ls {
 }
 
 /// Where a log is.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Bundle {
     /// A folder with the log or a copy of it, or `s3://BUCKET`.
     #[arg(long, value_name = "FOLDER|s3://BUCKET")]

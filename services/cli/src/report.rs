@@ -3,7 +3,7 @@
 mod gather;
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -70,14 +70,14 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 /// The two files of a report.
-struct Files {
-    html: PathBuf,
-    pdf: PathBuf,
+pub(crate) struct Files {
+    pub(crate) html: PathBuf,
+    pub(crate) pdf: PathBuf,
 }
 
 impl Files {
     /// Refuses to write over anything, before anything is read.
-    fn new(out: &Path) -> Result<Self, Outcome> {
+    pub(crate) fn new(out: &Path) -> Result<Self, Outcome> {
         let named = |extension: &str| {
             let mut name = out.as_os_str().to_owned();
             name.push(extension);
@@ -108,44 +108,57 @@ impl Args {
         }
         let settle = SignedDuration::try_from(self.settle.get())
             .map_err(|_| usage("--settle is longer than any time"))?;
-        let period = Period { from: self.from, to: self.to, settle };
+        let job = Job {
+            bundle: self.bundle.clone(),
+            keys: self.keys.clone(),
+            checkpoints: self.checkpoint.clone(),
+            witness: self.witness.clone(),
+            period: Period { from: self.from, to: self.to, settle },
+            unproven: self.unproven,
+            progress: io::stderr().is_terminal(),
+            who: self.who.clone(),
+        };
         let files = Files::new(&self.out)?;
+        let mut begun = job.begin(&settings)?;
+        let verdict = begun.write(&files)?;
+        line(format_args!("{} and {}: {verdict}", files.html.display(), files.pdf.display()));
+        Ok(ExitCode::from(begun.gather.verdict().exit_code()))
+    }
+}
+
+/// A report to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) bundle: Bundle,
+    /// File with the keys that verify.
+    pub(crate) keys: PathBuf,
+    /// Files with checkpoints that were kept elsewhere.
+    pub(crate) checkpoints: Vec<PathBuf>,
+    /// File with the key of the witness.
+    pub(crate) witness: Option<PathBuf>,
+    pub(crate) period: Period,
+    pub(crate) unproven: bool,
+    /// Whether standard error says how far it is.
+    pub(crate) progress: bool,
+    pub(crate) who: Who,
+}
+
+impl Job {
+    /// Opens what is needed, and writes the access event. Nothing of the log is read before.
+    pub(crate) fn begin(self, settings: &Settings) -> Result<Begun, Outcome> {
         let runtime = Runtime::new().map_err(usage)?;
         let codec = Codec::new(&settings.registry, runtime.handle().clone()).map_err(usage)?;
-        let mut gather = Gather::open(
-            &self.bundle,
-            &self.keys,
-            (&self.checkpoint, self.witness.as_deref()),
-            period,
-            self.unproven,
-            (runtime, codec),
-        )?;
-        self.announce(&settings, &gather)?;
-        let checked = gather.check()?;
-        let counts = if checked.verification.whole { Some(gather.count()?) } else { None };
-        let made = Made {
-            at: Timestamp::now(),
-            operator: self.who.operator.to_string(),
-            purpose: self.who.purpose.to_string(),
-            version: format!("wardstream {}", env!("CARGO_PKG_VERSION")),
-        };
-        let meaning = |code: &str| ::standalone::errors::find(code).map(|page| page.title.to_string());
-        let document = compile(&made, &self.source(), &period, &checked, counts.as_ref(), meaning);
-        write(&files.html, html::render(&document).as_bytes())?;
-        write(&files.pdf, &pdf::render(&document))?;
-        line(format_args!("{} and {}: {}", files.html.display(), files.pdf.display(), document.verdict.0));
-        Ok(ExitCode::from(gather.verdict().exit_code()))
-    }
-
-    fn announce(&self, settings: &Settings, gather: &Gather) -> Result<(), Outcome> {
-        let times = Selection { from: Some(self.from), to: Some(self.to), ..Selection::default() };
+        let gather = Gather::open(&self, runtime, codec)?;
+        let Period { from, to, .. } = self.period;
+        let times = Selection { from: Some(from), to: Some(to), ..Selection::default() };
         let deed = Deed {
             kinds: &[(Kind::Report, None)],
             source: self.bundle.name(),
             query: &times.query(None),
             pseudonym: None,
         };
-        self.who.announce(settings, gather.codec(), gather.runtime(), &deed)
+        self.who.announce(settings, gather.codec(), gather.runtime(), &deed)?;
+        Ok(Begun { job: self, gather })
     }
 
     fn source(&self) -> Source {
@@ -157,5 +170,31 @@ impl Args {
             keys: self.keys.display().to_string(),
             unproven: self.unproven,
         }
+    }
+}
+
+/// A report that was announced.
+pub(crate) struct Begun {
+    job: Job,
+    gather: Gather,
+}
+
+impl Begun {
+    /// Verifies, counts and writes. Gives the report's verdict on the log.
+    pub(crate) fn write(&mut self, files: &Files) -> Result<String, Outcome> {
+        let Self { job, gather } = self;
+        let checked = gather.check()?;
+        let counts = if checked.verification.whole { Some(gather.count()?) } else { None };
+        let made = Made {
+            at: Timestamp::now(),
+            operator: job.who.operator.to_string(),
+            purpose: job.who.purpose.to_string(),
+            version: format!("wardstream {}", env!("CARGO_PKG_VERSION")),
+        };
+        let meaning = |code: &str| ::standalone::errors::find(code).map(|page| page.title.to_owned());
+        let document = compile(&made, &job.source(), &job.period, &checked, counts.as_ref(), meaning);
+        write(&files.html, html::render(&document).as_bytes())?;
+        write(&files.pdf, &pdf::render(&document))?;
+        Ok(document.verdict.0)
     }
 }

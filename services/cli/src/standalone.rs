@@ -2,10 +2,17 @@ use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ::standalone::{Demo, Options};
+use ::standalone::{Closing, Demo, Ended, Options};
 
+use ::report::Period;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::access::Who;
+use crate::audit_log::Bundle;
+use crate::kafka::Settings;
 use crate::models::Folder;
 use crate::output::{Outcome, complain, line, usage};
+use crate::report::{Begun, Files, Job};
 
 /// What `standalone` takes.
 #[derive(Debug, clap::Args)]
@@ -91,11 +98,61 @@ fn start(args: &Args, options: &Options) -> Result<Outcome, service::Failure> {
     config.log.format = telemetry::Format::Text;
     let _telemetry = telemetry::init("wardstream", &config)?;
     let shutdown = telemetry::shutdown_signal()?;
-    match ::standalone::run(options, &shutdown)? {
+    let mut report = DemoReport { began: Timestamp::now(), begun: None, made: None };
+    match ::standalone::run(options, &shutdown, &mut report)? {
         None => Ok(Outcome::Good),
         Some(summary) => {
             line(format_args!("\n{summary}"));
-            Ok(if summary.is_good() { Outcome::Good } else { Outcome::Rejected })
+            if let Some(made) = &report.made {
+                line(format_args!("report         {} and .pdf", made.html.display()));
+            }
+            Ok(if summary.is_good() && report.made.is_some() { Outcome::Good } else { Outcome::Rejected })
         }
+    }
+}
+
+/// The compliance report of a demo, made at its end. What stands in its way is said on standard error.
+struct DemoReport {
+    began: Timestamp,
+    begun: Option<Begun>,
+    made: Option<Files>,
+}
+
+impl Closing for DemoReport {
+    fn announce(&mut self, ended: &Ended<'_>) {
+        self.begun = self.begin(ended).ok();
+    }
+
+    fn close(&mut self, ended: &Ended<'_>) {
+        let Some(mut begun) = self.begun.take() else { return };
+        let mut out = ended.worm.as_os_str().to_owned();
+        out.push("-report");
+        self.made = Files::new(out.as_ref()).and_then(|files| begun.write(&files).map(|_| files)).ok();
+    }
+}
+
+impl DemoReport {
+    fn begin(&self, ended: &Ended<'_>) -> Result<Begun, Outcome> {
+        let (kafka, registry) = (ended.kafka.clone(), ended.registry.clone());
+        let settings = Settings { kafka, registry, ..Settings::default() };
+        let whole = |time: Timestamp, seconds: i64| {
+            Timestamp::from_second(time.as_second().saturating_add(seconds)).map_err(usage)
+        };
+        // The access event of the report itself is in it.
+        let (from, to) = (whole(self.began, 0)?, whole(Timestamp::now(), 5)?);
+        let job = Job {
+            bundle: Bundle::new(ended.worm.display().to_string(), None, None),
+            keys: ended.keys.to_owned(),
+            checkpoints: Vec::new(),
+            witness: None,
+            period: Period { from, to, settle: SignedDuration::ZERO },
+            unproven: false,
+            progress: false,
+            who: Who {
+                purpose: "HOPERAT: to show what the demo did".parse().map_err(usage)?,
+                operator: "demo".parse().map_err(usage)?,
+            },
+        };
+        job.begin(&settings)
     }
 }

@@ -116,12 +116,51 @@ async fn the_status_page_shows_the_line_at_work() -> Result<(), Failure> {
     let data = tempfile::tempdir()?;
     let line = Line::start(data.path(), &models)?;
     let browser = Browser::start(&driver).await?;
-    let outcome = walk(&browser, &line.url).await;
-    browser.quit().await?;
+    let walked = walk(&browser, &line.url).await;
     let printed = line.stop();
-    outcome?;
-    let printed = printed?;
-    ensure(printed.ends_with("lost 0, duplicated 0\n"), "the summary does not say that nothing is lost")
+    let read = match &printed {
+        Ok(printed) => report(&browser, printed).await,
+        Err(_) => Ok(()),
+    };
+    browser.quit().await?;
+    walked?;
+    printed?;
+    read
+}
+
+/// The summary that is printed at the end, and the report that it names.
+async fn report(browser: &Browser, printed: &str) -> Result<(), Failure> {
+    let (summary, report) = printed.trim_end().rsplit_once('\n').ok_or("nothing was printed")?;
+    ensure(summary.ends_with("lost 0, duplicated 0"), "the summary does not say that nothing is lost")?;
+    let page = report.strip_prefix("report").and_then(|rest| rest.trim().strip_suffix(" and .pdf"));
+    let page = Path::new(page.ok_or("the last line names no report")?);
+    let pdf = std::fs::read(page.with_extension("pdf"))?;
+    ensure(pdf.starts_with(b"%PDF-"), "the report is no PDF")?;
+    browser.open(&format!("file://{}", page.display())).await?;
+    let first = "document.querySelector('.tile b').textContent";
+    ensure(
+        browser.text(first).await? == MESSAGES.to_string(),
+        "the report counts other messages than were sent",
+    )?;
+    let access = "[...document.querySelectorAll('#accesses td')].map((cell) => cell.textContent).join(' ')";
+    ensure(browser.text(access).await?.starts_with("demo report "), "the report itself is no access in it")?;
+    // Words in a chart that cover one another cannot be read.
+    let covered = "[...document.querySelectorAll('svg')].flatMap((svg) => {
+        const boxes = [...svg.querySelectorAll('text')].map((text) => text.getBoundingClientRect());
+        return boxes.filter((a, at) => boxes.some((b, other) => other > at && a.left < b.right && b.left < a.right
+            && a.top + 2 < b.bottom && b.top + 2 < a.bottom));
+    }).length";
+    ensure(
+        browser.value("document.querySelectorAll('svg').length").await?.as_u64() >= Some(5),
+        "charts are missing",
+    )?;
+    let outside = "[...document.querySelectorAll('svg text')].filter((text) => {
+        const [a, b] = [text.getBoundingClientRect(), text.closest('svg').getBoundingClientRect()];
+        return a.left < b.left - 1 || a.right > b.right + 1 || a.top < b.top - 1 || a.bottom > b.bottom + 1;
+    }).length";
+    ensure(browser.value(outside).await? == 0, "words of a chart are cut off")?;
+    ensure(browser.value(covered).await? == 0, "words of a chart cover one another")?;
+    narrow(browser).await
 }
 
 /// What a person does who opens the page for the first time.

@@ -18,4 +18,4 @@ pub mod status;
 mod watch;
 
 pub use demo::{Summary, Timing};
-pub use run::{Demo, Options, run};
+pub use run::{Closing, Demo, Ended, Options, run};

@@ -123,13 +123,19 @@ impl Line {
         self.stages.iter().chain([&self.audit]).any(|running| running.thread.is_finished())
     }
 
-    /// Drains the stages, lets audit read what they wrote to the end, and drains it too.
-    pub(crate) fn stop(self, process: &Process, embedded: &Embedded) -> Result<(), Failure> {
+    /// Drains the stages, lets audit read what they and `last` wrote to the end, and drains it too.
+    pub(crate) fn stop(
+        self,
+        process: &Process,
+        embedded: &Embedded,
+        last: impl FnOnce(),
+    ) -> Result<(), Failure> {
         process.shutdown.cancel();
         let mut result = Ok(());
         for running in self.stages {
             result = result.and(running.join());
         }
+        last();
         let deadline = Instant::now() + SEAL;
         while !self.audit.thread.is_finished() && Instant::now() < deadline && !caught_up(process, embedded) {
             std::thread::sleep(Duration::from_millis(50));

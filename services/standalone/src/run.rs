@@ -1,6 +1,6 @@
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,11 +50,44 @@ pub struct Demo {
     pub exit: bool,
 }
 
+/// Where the line kept what a demo did, while broker and registry are still there.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'e> {
+    /// How Kafka is reached.
+    pub kafka: &'e stream::Config,
+    /// Where the schema registry is.
+    pub registry: &'e stream::RegistryConfig,
+    /// Folder of the WORM log.
+    pub worm: &'e Path,
+    /// Keys that verify it.
+    pub keys: &'e Path,
+}
+
+/// What is done with a demo's log at its end.
+pub trait Closing {
+    /// Once the stages have drained and audit still reads: what is written here is in the log.
+    fn announce(&mut self, ended: &Ended<'_>);
+
+    /// Once audit has drained too.
+    fn close(&mut self, ended: &Ended<'_>);
+}
+
+/// Nothing is done.
+impl Closing for () {
+    fn announce(&mut self, _ended: &Ended<'_>) {}
+
+    fn close(&mut self, _ended: &Ended<'_>) {}
+}
+
 /// Runs until the shutdown, or until the demo is over. Gives the demo's summary.
 ///
 /// # Errors
 /// When a part does not come up or a service cannot go on.
-pub fn run(options: &Options, shutdown: &CancellationToken) -> Result<Option<Summary>, Failure> {
+pub fn run(
+    options: &Options,
+    shutdown: &CancellationToken,
+    closing: &mut dyn Closing,
+) -> Result<Option<Summary>, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _entered = runtime.enter();
     // A taken port is told before anything else begins.
@@ -88,9 +121,20 @@ pub fn run(options: &Options, shutdown: &CancellationToken) -> Result<Option<Sum
         wait(shutdown, || line.failed());
     }
     watch.set_phase(Phase::Draining, None);
-    let outcome = line.stop(&process, &embedded);
+    let ended = Ended {
+        kafka: &embedded.kafka,
+        registry: &embedded.registry,
+        worm: &embedded.worm,
+        keys: &embedded.verifying_keys,
+    };
+    let outcome = line.stop(&process, &embedded, || {
+        if options.demo.is_some() {
+            closing.announce(&ended);
+        }
+    });
     if options.demo.is_some() {
         summary = Some(watch.summary(&embedded)?);
+        closing.close(&ended);
     }
     watch.set_phase(Phase::Finished, None);
     parts.cancel();

@@ -27,15 +27,58 @@ impl Period {
         self.to.saturating_add(self.settle).unwrap_or(Timestamp::MAX)
     }
 
-    /// How many characters of a time in RFC 3339 name the spans in which the period is drawn: minutes, hours, days, months.
-    #[must_use]
-    pub fn span(&self) -> usize {
-        match self.to.duration_since(self.from).as_hours() {
-            0..3 => "2026-11-24T00:00".len(),
-            3..96 => "2026-11-24T00".len(),
-            96..2400 => "2026-11-24".len(),
-            _ => "2026-11".len(),
-        }
+    /// The spans of time in which the period is drawn: a hundred at most, but for months.
+    pub(crate) fn span(&self) -> Span {
+        const MINUTE: i64 = 60;
+        const HOUR: i64 = 60 * MINUTE;
+        const DAY: i64 = 24 * HOUR;
+        // The longest period, what all times of a span begin with, and how long it is.
+        const SPANS: [(i64, &str, &str, i64); 6] = [
+            (MINUTE, "2026-11-24T00:00:00", "", 1),
+            (10 * MINUTE, "2026-11-24T00:00:0", "0", 10),
+            (HOUR, "2026-11-24T00:00", "", MINUTE),
+            (8 * HOUR, "2026-11-24T00:0", "0", 10 * MINUTE),
+            (3 * DAY, "2026-11-24T00", ":00", HOUR),
+            (100 * DAY, "2026-11-24", "", DAY),
+        ];
+        // A step that meets each month.
+        const MONTH: (&str, &str, i64) = ("2026-11", "", 27 * DAY);
+        let period = self.to.duration_since(self.from).as_secs();
+        let fits = SPANS.into_iter().find(|(longest, ..)| period <= *longest);
+        let (begin, rest, seconds) = fits.map_or(MONTH, |(_, begin, rest, seconds)| (begin, rest, seconds));
+        Span { characters: begin.len(), rest, seconds }
+    }
+
+    /// The names of the spans from the begin to the end, each once.
+    pub(crate) fn spans(&self) -> Vec<String> {
+        let span = self.span();
+        let last = self.to.as_second().max(self.from.as_second() + 1) - 1;
+        let mut names: Vec<String> = (self.from.as_second()..=last)
+            .step_by(usize::try_from(span.seconds).unwrap_or(1))
+            .chain([last])
+            .filter_map(|second| Timestamp::from_second(second).ok())
+            .map(|time| span.name(time))
+            .collect();
+        names.dedup();
+        names
+    }
+}
+
+/// A span of time by the characters of a time in RFC 3339 that all its times begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// How many characters.
+    pub(crate) characters: usize,
+    /// What makes a time of them that reads as one.
+    pub(crate) rest: &'static str,
+    seconds: i64,
+}
+
+impl Span {
+    /// The span of a time.
+    pub(crate) fn name(&self, time: Timestamp) -> String {
+        let text = time.to_string();
+        format!("{}{}", text.get(..self.characters).unwrap_or_default().replace('T', " "), self.rest)
     }
 }
 
@@ -214,8 +257,8 @@ impl Counts {
         let marks = Marks::of((entry.topic, entry.partition, entry.offset), entry.headers, entry.content);
         let kind = marks.message_type.unwrap_or_else(|| "-".to_owned());
         add(self.received.entry((entry.topic.to_owned(), kind)).or_default(), entry);
-        let time = Timestamp::from_millisecond(entry.timestamp_ms).unwrap_or_default().to_string();
-        let span = time.get(..self.period.span()).unwrap_or_default().to_owned();
+        let time = Timestamp::from_millisecond(entry.timestamp_ms).unwrap_or_default();
+        let span = self.period.span().name(time);
         *self.over_time.entry(span).or_default() += 1;
     }
 
@@ -315,4 +358,37 @@ fn add(sum: &mut Sum, entry: &Entry<'_>) {
 /// Whether a feed writes the topic, and `ingest` reads it.
 pub(crate) fn is_input_of_the_line(topic: &str) -> bool {
     is_feed(topic) && stage_of(topic).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_drawn_in_spans_that_meet_all_of_it() {
+        for (to, spans, first, last) in [
+            ("2026-03-03T00:00:30Z", 30, "2026-03-03 00:00:00", "2026-03-03 00:00:29"),
+            ("2026-03-03T00:05:01Z", 31, "2026-03-03 00:00:00", "2026-03-03 00:05:00"),
+            ("2026-03-03T00:30:00Z", 30, "2026-03-03 00:00", "2026-03-03 00:29"),
+            ("2026-03-03T04:00:00Z", 24, "2026-03-03 00:00", "2026-03-03 03:50"),
+            ("2026-03-04T00:00:00Z", 24, "2026-03-03 00:00", "2026-03-03 23:00"),
+            ("2026-04-03T00:00:00Z", 31, "2026-03-03", "2026-04-02"),
+            ("2027-03-03T00:00:00Z", 13, "2026-03", "2027-03"),
+        ] {
+            let from: Timestamp = "2026-03-03T00:00:00Z".parse().unwrap();
+            let period = Period { from, to: to.parse().unwrap(), settle: SignedDuration::ZERO };
+            let names = period.spans();
+            assert_eq!(
+                (names.len(), names[0].as_str(), names[names.len() - 1].as_str()),
+                (spans, first, last),
+                "{to}"
+            );
+            // Wherever in the period a record is, its span is drawn.
+            for second in
+                period.from.as_second()..period.to.as_second().min(period.from.as_second() + 100_000)
+            {
+                assert!(names.contains(&period.span().name(Timestamp::from_second(second).unwrap())), "{to}");
+            }
+        }
+    }
 }

@@ -130,18 +130,28 @@ impl Figure {
             figure.text([left - 6.0, y + 4.0], Anchor::End, shown(mark));
         }
         let step = (WIDTH - left) / rows.len().max(1) as f32;
-        // As many names as have room.
-        let widest = rows.iter().map(|(name, _)| width(name, Face::Regular, SIZE)).fold(0.0, f32::max) + 14.0;
+        // A day that all names begin with is said once, and as many names as have room.
+        let day = rows.first().and_then(|(name, _)| name.split_once(' ')).map(|(day, _)| format!("{day} "));
+        let day = day.filter(|day| rows.iter().all(|(name, _)| name.starts_with(day.as_str())));
+        let label = |name: &str| name[day.as_ref().map_or(0, String::len)..].to_owned();
+        let widest =
+            rows.iter().map(|(name, _)| width(&label(name), Face::Regular, SIZE)).fold(0.0, f32::max) + 14.0;
         let every = (widest / step).ceil().max(1.0) as usize;
+        let mut taken = 0.0;
         for (at, (name, number)) in rows.iter().enumerate() {
             let x = left + step * at as f32;
             let tall = high * share(*number, scale);
             let wide = (step * 0.8).min(60.0);
             figure.bar([x + (step - wide) / 2.0, top + high - tall], [wide, tall]);
             if at % every == 0 {
-                let half = width(name, Face::Regular, SIZE) / 2.0;
+                let name = label(name);
+                let half = width(&name, Face::Regular, SIZE) / 2.0;
                 let middle = (x + step / 2.0).clamp(left + half, (WIDTH - half).max(left + half));
-                figure.text([middle, top + high + 16.0], Anchor::Middle, name.clone());
+                // At the edges a name is moved in, and may meet the next one.
+                if at == 0 || middle - half >= taken + 10.0 {
+                    figure.text([middle, top + high + 16.0], Anchor::Middle, name);
+                    taken = middle + half;
+                }
             }
         }
         figure.shapes.push(Shape::Line {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::document::{Block, Cell, Document, Section, Table, Tile, grouped, printable};
 use crate::figure::{Anchor, Figure, Ink, Shape, WIDTH};
-use crate::metrics::Face;
+use crate::metrics::{Face, width};
 
 const STYLE: &str = r"
 :root { --ink: #1c2733; --soft: #5b6875; --line: #d9dfe5; --tint: #f4f7f9; --full: #0d5c75; --bad: #9b1c1c; }
@@ -28,7 +28,7 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 nav ol { columns: 2; margin: .5rem 0; padding-left: 1.25rem; font-size: .95rem; }
 a { color: var(--full); }
 table { border-collapse: collapse; margin: .4rem 0 .3rem; font-size: .9rem; }
-caption { text-align: left; font-weight: bold; padding: .6rem 0 .3rem; font-size: 1rem; }
+caption { text-align: left; white-space: nowrap; font-weight: bold; padding: .6rem 0 .3rem; font-size: 1rem; }
 th { text-align: left; color: var(--soft); font-weight: normal; border-bottom: 1px solid var(--ink); vertical-align: bottom; }
 th, td { padding: .25rem 1.2rem .25rem 0; } td { border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 th:last-child, td:last-child { padding-right: 0; }
@@ -198,11 +198,15 @@ fn svg(page: &mut String, figure: &Figure, id: &str) {
                     Anchor::End => "end",
                 };
                 let bold = if *face == Face::Bold { " font-weight=\"bold\"" } else { "" };
+                let text = printable(text);
+                // Whatever font the reader has, the text takes the room that it was given.
                 writeln!(
                     page,
-                    "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{}\"{bold}>{}</text>",
+                    "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" textLength=\"{:.1}\" lengthAdjust=\"spacingAndGlyphs\" \
+                     fill=\"{}\"{bold}>{}</text>",
+                    width(&text, *face, Figure::SIZE),
                     color(Ink::Dark),
-                    escaped(&printable(text))
+                    escaped(&text)
                 )
             }
         };

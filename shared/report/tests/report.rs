@@ -237,6 +237,10 @@ fn what_is_counted_is_what_is_there() {
             ("accesses to the log", 1),
         ]
     );
+    assert_eq!(
+        shown("Messages received over time (UTC)"),
+        ["2026-03-03 00:00 | 1", "2026-03-03 01:00 | 1", "2026-03-03 23:00 | 1"]
+    );
     assert_eq!(shown("Messages received, by feed"), ["hl7.raw | ADT^A01 | 3 | 3,000"]);
     assert_eq!(shown("Bundles made of them, by facility"), ["HARBOR | ADT^A01 | 1 | 1,000"]);
     // Offset 1 is a dead letter, offset 2 was emitted behind the period.
@@ -330,6 +334,10 @@ fn both_formats_have_every_cell() {
     let mut texts = vec![words(&text)];
     texts.extend(pdf_text(&pdf::render(&document)).map(|text| words(&text)));
     for (at, text) in texts.iter().enumerate() {
+        // A block of lines is lines in both.
+        for line in ["records() {", "ward.example/audit", "q6urq6s="] {
+            assert!(text.contains(&words(line)) && !text.contains("U+000A"), "format {at}: {line}");
+        }
         for table in tables(&document) {
             assert!(text.contains(&words(&table.caption)), "format {at}: {}", table.caption);
             for cell in table.rows.iter().flatten().filter(|cell| !cell.shown().is_empty()) {

@@ -1,8 +1,7 @@
 //! What a report is made of: what the verifier says, and what the records say.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
 
 use ::report::{
     Checked, Checkpoint, Counts, Entry, Holds, Kept, Period, Signature, Verification, Witness, in_order,
@@ -14,8 +13,9 @@ use stream::Codec;
 use tokio::runtime::Runtime;
 use worm_log::{AnyStore, Attested, Ledger, Planned, Record, S3Store, Verdict, VerifyOptions, VerifyingKeys};
 
+use super::Job;
 use crate::audit_log::hold::{look_at, within};
-use crate::audit_log::{Bundle, kept, read, read_keys, refuse, reject, show};
+use crate::audit_log::{kept, read, read_keys, refuse, reject, show};
 use crate::kafka::undecoded;
 use crate::output::Outcome;
 use crate::position::Position;
@@ -30,6 +30,7 @@ pub(super) struct Gather {
     witness: Option<Witness>,
     period: Period,
     unproven: bool,
+    progress: bool,
     codec: Codec,
     runtime: Runtime,
     ledger: Option<Ledger>,
@@ -38,33 +39,26 @@ pub(super) struct Gather {
 
 impl Gather {
     /// Opens the store and the files beside it; reads nothing of the log yet.
-    pub(super) fn open(
-        bundle: &Bundle,
-        keys: &Path,
-        (checkpoints, witness): (&[PathBuf], Option<&Path>),
-        period: Period,
-        unproven: bool,
-        (runtime, codec): (Runtime, Codec),
-    ) -> Result<Self, Outcome> {
-        let keys = read_keys(keys)?;
-        let known = kept(checkpoints, witness, &keys)?;
-        let names = checkpoints.iter().map(|path| path.display().to_string());
-        let witness = match witness {
+    pub(super) fn open(job: &Job, runtime: Runtime, codec: Codec) -> Result<Self, Outcome> {
+        let keys = read_keys(&job.keys)?;
+        let known = kept(&job.checkpoints, job.witness.as_deref(), &keys)?;
+        let names = job.checkpoints.iter().map(|path| path.display().to_string());
+        let witness = match &job.witness {
             None => None,
             Some(path) => {
                 let key = String::from_utf8_lossy(&read(path)?).trim().to_owned();
                 Some(Witness { file: path.display().to_string(), key })
             }
         };
-        let store = runtime.block_on(bundle.open())?;
-        let kept = names.zip(known).collect();
+        let store = runtime.block_on(job.bundle.open())?;
         Ok(Self {
             store,
             keys,
-            kept,
+            kept: names.zip(known).collect(),
             witness,
-            period,
-            unproven,
+            period: job.period,
+            unproven: job.unproven,
+            progress: job.progress,
             codec,
             runtime,
             ledger: None,
@@ -113,7 +107,7 @@ impl Gather {
             known: known.cloned().collect(),
             ..VerifyOptions::default()
         };
-        let interactive = io::stderr().is_terminal();
+        let interactive = self.progress;
         let report = self.runtime.block_on(worm_log::verify(&self.store, &options, |progress| {
             if interactive {
                 show(&progress);
@@ -199,7 +193,7 @@ impl Gather {
             }));
         }
         let mut counts = Counts::new(self.period, topics);
-        let interactive = io::stderr().is_terminal();
+        let interactive = self.progress;
         // As many at a time as can be hashed at the same time.
         let width = std::thread::available_parallelism().map_or(1, usize::from);
         for (at, chunk) in segments.chunks(width).enumerate() {

@@ -24,10 +24,14 @@ fn sums(sums: &BTreeMap<(String, String), Sum>) -> Vec<Vec<Cell>> {
 pub(super) fn received(counts: &Counts) -> Section {
     let feeds = counts.topics_or(is_input_of_the_line, "hl7.raw");
     let span = counts.period.span();
+    let rest = if span.rest.is_empty() { String::new() } else { format!(r#" + "{}""#, span.rest) };
+    let words = format!(r#".timestamp[:{}]{rest} | sub("T"; " ")"#, span.characters);
+    let number = |span: &String| counts.over_time.get(span).copied().unwrap_or(0);
     let over_time: Vec<(String, u64)> =
-        counts.over_time.iter().map(|(span, number)| (span.replace('T', " "), *number)).collect();
+        counts.period.spans().into_iter().map(|span| (span.clone(), number(&span))).collect();
     let received = vec!["fhir.received".to_owned()];
-    let spans = over_time.iter().map(|(span, number)| vec![key(span), Cell::number(*number)]).collect();
+    let spans =
+        counts.over_time.iter().map(|(span, number)| vec![key(span), Cell::number(*number)]).collect();
     let mut blocks = vec![
         Block::Text(
             "What the feeds wrote, by topic and message type (MSH-9; - where none can be read), and what ingest made of it, by the \
@@ -37,7 +41,7 @@ pub(super) fn received(counts: &Counts) -> Section {
         Block::Table(
             Table::new("Messages received over time (UTC)", &["from", "messages"], spans).by(commands::grouped(
                 &feeds,
-                &format!(r#".timestamp[:{span}] | sub("T"; " ")"#),
+                &words,
             )),
         ),
         Block::Table(
@@ -57,7 +61,7 @@ pub(super) fn received(counts: &Counts) -> Section {
             .by(commands::by(&received, "facility,message-type")),
         ),
     ];
-    if !over_time.is_empty() {
+    if !counts.over_time.is_empty() {
         blocks.insert(1, Block::Figure(Figure::columns("Messages received over time (UTC)", &over_time)));
     }
     Section { id: "received", title: "What was received".to_owned(), blocks }

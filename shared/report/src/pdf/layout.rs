@@ -38,8 +38,12 @@ pub(super) fn lay_out(document: &Document, pages: &mut Pages) {
     tiles(pages, root, &document.tiles);
     for section in &document.sections {
         pages.y += 14.0;
-        // With what comes first in it.
-        pages.make_room(110.0);
+        // With what comes first in it, a chart behind the first words included.
+        let chart = section.blocks.iter().take(2).map(|block| match block {
+            Block::Figure(figure) => figure.height * ROOM / WIDTH,
+            _ => 0.0,
+        });
+        pages.make_room(110.0 + chart.sum::<f32>().min(PAGE[1] / 3.0));
         pages.heading(&section.title);
         let part = pages.tag(root, StructRole::Sect);
         paragraph(pages, part, StructRole::H2, HEADING, &section.title);
@@ -59,8 +63,8 @@ pub(super) fn lay_out(document: &Document, pages: &mut Pages) {
 }
 
 fn lines_of(text: &str, (face, size, _): Style, limit: f32) -> Vec<String> {
-    let clean: String = text.split('\n').map(printable).collect::<Vec<_>>().join("\n");
-    wrapped(&spelled(&clean), face, size, limit)
+    let clean: Vec<String> = text.split('\n').map(|line| spelled(&printable(line))).collect();
+    wrapped(&clean.join("\n"), face, size, limit)
 }
 
 fn paragraph(pages: &mut Pages, parent: Tag, role: StructRole, style: Style, text: &str) {
