@@ -69,7 +69,7 @@ enum Command {
     /// What a stage could not process: look at it, and put it back once the cause is mended.
     DeadLetters(dead_letters::Args),
     /// Records of the WORM log once more, for who says why: selected, proved, masked.
-    Replay(Box<records::Args>),
+    Replay(records::Command),
     /// What the line did in a period, as a compliance report in HTML and PDF, counted from the WORM log.
     Report(Box<report::Args>),
     /// What an error code means and what to do.

@@ -1,6 +1,7 @@
 //! `replay`: records of the WORM log or of Kafka once more, those that are selected, for who has a reason.
 
 mod by;
+mod compare;
 mod into;
 mod output;
 mod pace;
@@ -9,13 +10,14 @@ mod source;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use replay::{Content, Kind, Marks, Selection, View, has_identifiers};
 use stream::{Codec, CodecError, Reader};
 use tokio::runtime::Runtime;
-use worm_log::{Ledger, Record};
+use worm_log::{AnyStore, Ledger, Record, VerifyingKeys};
 
 use crate::access::{Deed, Who};
 use crate::audit_log::{Bundle, read_keys, reject};
@@ -28,7 +30,47 @@ use output::{Lines, Rows, Tally};
 use pace::Pace;
 use source::{Log, Source};
 
-/// What `replay` takes.
+/// What `replay` takes: records to be given, or a stage that works on them once more.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Records(Box<Args>),
+    Compare(Box<compare::Args>),
+}
+
+const COMPARE: &str = "compare";
+
+// What is required of the one is not of the other, which the derived form of an optional subcommand cannot say.
+impl clap::Args for Command {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let compare = clap::Command::new(COMPARE).about(
+            "Runs a stage's present code, configuration and model over past inputs, and says what would come out otherwise than it did",
+        );
+        Args::augment_args(command)
+            .subcommand(compare::Args::augment_args(compare))
+            .args_conflicts_with_subcommands(true)
+            .subcommand_negates_reqs(true)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Command {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand_matches(COMPARE) {
+            Some(matches) => compare::Args::from_arg_matches(matches).map(Box::new).map(Self::Compare),
+            None => Args::from_arg_matches(matches).map(Box::new).map(Self::Records),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// What `replay` itself takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Before the first record is read, access.events has who reads what and why; without Kafka nothing is read.
@@ -47,21 +89,11 @@ to whom access.unmask of the configuration gives a role for it.
 --into writes records to a topic as they are, so that a stage works on them again: with their key, value, headers and event id, and with \
 ws-replay-topic, ws-replay-partition and ws-replay-offset. Records of topics with identifiers go to such topics alone.")]
 pub(crate) struct Args {
-    /// A folder with the log or a copy of it, or `s3://BUCKET`; Kafka without.
-    #[arg(long, value_name = "FOLDER|s3://BUCKET")]
-    bundle: Option<String>,
-    /// URL of an S3 store that is not AWS; the bucket is then named in the path.
-    #[arg(long, value_name = "URL", requires = "bundle")]
-    endpoint: Option<String>,
-    /// Region of the bucket; from the environment when not given.
-    #[arg(long, requires = "bundle")]
-    region: Option<String>,
-    /// Keys that the log's last checkpoint must be signed by, a line each: `KEY [FROM [UNTIL]]`.
-    #[arg(long, value_name = "FILE", requires = "bundle")]
-    keys: Option<PathBuf>,
-    /// Records of segments too that are under no checkpoint yet.
-    #[arg(long, requires = "bundle")]
-    unproven: bool,
+    #[command(flatten)]
+    origin: Origin,
+    /// Records of this topic; may be given again.
+    #[arg(long, value_name = "TOPIC", required = true, help_heading = "Selection")]
+    topic: Vec<String>,
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -103,13 +135,67 @@ enum Format {
     Parquet,
 }
 
+/// Where records are read.
+#[derive(Debug, clap::Args)]
+struct Origin {
+    /// A folder with the log or a copy of it, or `s3://BUCKET`; Kafka without.
+    #[arg(long, value_name = "FOLDER|s3://BUCKET")]
+    bundle: Option<String>,
+    /// URL of an S3 store that is not AWS; the bucket is then named in the path.
+    #[arg(long, value_name = "URL", requires = "bundle")]
+    endpoint: Option<String>,
+    /// Region of the bucket; from the environment when not given.
+    #[arg(long, requires = "bundle")]
+    region: Option<String>,
+    /// Keys that the log's last checkpoint must be signed by, a line each: `KEY [FROM [UNTIL]]`.
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    keys: Option<PathBuf>,
+    /// Records of segments too that are under no checkpoint yet.
+    #[arg(long, requires = "bundle")]
+    unproven: bool,
+}
+
+/// A log that can be reached, of which nothing was read.
+type Reached = Option<(AnyStore, VerifyingKeys)>;
+
+impl Origin {
+    /// Reaches the log, where one is named.
+    fn reach(&self, runtime: &Runtime) -> Result<Reached, Outcome> {
+        match (&self.bundle, &self.keys) {
+            (None, _) => Ok(None),
+            (Some(bundle), Some(keys)) => {
+                let bundle = Bundle::new(bundle.clone(), self.endpoint.clone(), self.region.clone());
+                Ok(Some((runtime.block_on(bundle.open())?, read_keys(keys)?)))
+            }
+            (Some(_), None) => Err(usage("--bundle needs --keys: what nobody signed proves nothing")),
+        }
+    }
+
+    /// As an access event names it.
+    fn name(&self, settings: &Settings) -> String {
+        let kafka = || format!("kafka://{}", settings.kafka.bootstrap_servers);
+        self.bundle.clone().unwrap_or_else(kafka)
+    }
+
+    /// Opens what was reached: reads the log's last checkpoint.
+    fn open(&self, log: Reached, settings: &Settings, runtime: &Arc<Runtime>) -> Result<Source, Outcome> {
+        let Some((store, keys)) = log else {
+            return Reader::new(&settings.kafka).map(Source::Kafka).map_err(|error| unavailable(&error));
+        };
+        let ledger = runtime.block_on(Ledger::open(&store, &keys)).map_err(|error| reject(&error))?;
+        let checkpoint = ledger.checkpoint();
+        complain(format_args!(
+            "by the checkpoint of {} of size {}, made {}",
+            checkpoint.origin, checkpoint.size, checkpoint.time
+        ));
+        Ok(Source::Log(Box::new(Log { store, ledger, unproven: self.unproven, runtime: runtime.clone() })))
+    }
+}
+
 /// Which records. Several conditions must all hold.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Selection")]
 struct Which {
-    /// Records of this topic; may be given again.
-    #[arg(long, value_name = "TOPIC", required = true)]
-    topic: Vec<String>,
     /// Only this partition.
     #[arg(long, value_name = "N")]
     partition: Option<i32>,
@@ -153,10 +239,10 @@ fn offsets(text: &str) -> Result<Offsets, &'static str> {
 }
 
 impl Which {
-    fn selection(&self) -> Selection {
+    fn selection(&self, topics: &[String]) -> Selection {
         let (first_offset, next_offset) = self.offsets.unwrap_or_default();
         Selection {
-            topics: self.topic.clone(),
+            topics: topics.to_vec(),
             partition: self.partition,
             first_offset,
             next_offset,
@@ -171,8 +257,12 @@ impl Which {
     }
 }
 
-pub(crate) fn run(args: &Args) -> ExitCode {
-    ExitCode::from(args.run().unwrap_or_else(|outcome| outcome))
+pub(crate) fn run(command: &Command) -> ExitCode {
+    let done = match command {
+        Command::Records(args) => args.run(),
+        Command::Compare(args) => compare::run(args),
+    };
+    ExitCode::from(done.unwrap_or_else(|outcome| outcome))
 }
 
 /// Where records go.
@@ -213,12 +303,12 @@ impl Args {
     fn run(&self) -> Result<Outcome, Outcome> {
         let settings = self.connection.settings()?;
         let role = self.role(&settings)?;
-        let selection = self.which.selection();
+        let selection = self.which.selection(&self.topic);
         self.keeps_identifiers(&selection)?;
-        let runtime = Runtime::new().map_err(usage)?;
+        let runtime = Arc::new(Runtime::new().map_err(usage)?);
         let codec = Codec::new(&settings.registry, runtime.handle().clone()).map_err(usage)?;
         let mut tally = Tally::new(&self.by);
-        let done = self.given(&settings, role, &selection, runtime, &codec, &mut tally);
+        let done = self.given(&settings, role, &selection, &runtime, &codec, &mut tally);
         tally.print(self.dry_run);
         done
     }
@@ -228,41 +318,22 @@ impl Args {
         settings: &Settings,
         role: Option<&str>,
         selection: &Selection,
-        runtime: Runtime,
+        runtime: &Arc<Runtime>,
         codec: &Codec,
         tally: &mut Tally,
     ) -> Result<Outcome, Outcome> {
-        let log = match (&self.bundle, &self.keys) {
-            (None, _) => None,
-            (Some(bundle), Some(keys)) => {
-                let bundle = Bundle::new(bundle.clone(), self.endpoint.clone(), self.region.clone());
-                Some((runtime.block_on(bundle.open())?, read_keys(keys)?))
-            }
-            (Some(_), None) => return Err(usage("--bundle needs --keys: what nobody signed proves nothing")),
-        };
-        let brokers = format!("kafka://{}", settings.kafka.bootstrap_servers);
+        let log = self.origin.reach(runtime)?;
         let kinds = [(Kind::Replay, None), (Kind::Unmask, role)];
         let deed = Deed {
             kinds: if role.is_some() { &kinds } else { &kinds[..1] },
-            source: self.bundle.as_ref().unwrap_or(&brokers),
+            source: &self.origin.name(settings),
             query: &selection.query(self.into.as_deref()),
             pseudonym: selection.pseudonym.as_deref(),
         };
-        self.who.announce(settings, codec, &runtime, &deed)?;
+        self.who.announce(settings, codec, runtime, &deed)?;
         // Not before: to resume into a topic reads it.
         let mut outlet = Outlet { sink: self.sink(settings, selection)?, pace: self.rate.map(Pace::new) };
-        let source = match log {
-            None => Source::Kafka(Reader::new(&settings.kafka).map_err(|error| unavailable(&error))?),
-            Some((store, keys)) => {
-                let ledger = runtime.block_on(Ledger::open(&store, &keys)).map_err(|error| reject(&error))?;
-                let checkpoint = ledger.checkpoint();
-                complain(format_args!(
-                    "by the checkpoint of {} of size {}, made {}",
-                    checkpoint.origin, checkpoint.size, checkpoint.time
-                ));
-                Source::Log(Box::new(Log { store, ledger, unproven: self.unproven, runtime }))
-            }
-        };
+        let source = self.origin.open(log, settings, runtime)?;
         let mut outcome = Ok(Outcome::Good);
         for topic in &selection.topics {
             let read = self.topic(topic, &source, codec, selection, &mut outlet, tally);

@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     runtime.spawn(schema_registry::serve(listener, contracts::subjects(), CancellationToken::new()));
     let codec = Codec::new(&RegistryConfig { url, ..RegistryConfig::default() }, runtime.handle().clone())?;
     let recent = Table::new("fhir.received", None, &stream::Config::default())?;
-    let stage = Ingest::new(codec, &IngestConfig::default(), recent, Metrics::new())?;
+    let stage = Ingest::new(codec, &IngestConfig::default(), Some(recent), Metrics::new())?;
     let topic: Arc<str> = Arc::from("hl7.raw");
     let (start, mut offset, mut written) = (Instant::now(), 0, 0);
     let before = busy(start);

@@ -38,7 +38,7 @@ pub fn run(config: Config, process: &Process) -> Result<(), Failure> {
     };
     let window = config.ingest.dedup_window.get();
     let recent = Table::new("fhir.received", Some(window), &config.kafka)?.impatient();
-    let stage = Ingest::new(runtime.codec.clone(), &config.ingest, recent, process.metrics.clone())?;
+    let stage = Ingest::new(runtime.codec.clone(), &config.ingest, Some(recent), process.metrics.clone())?;
     let topics: Vec<&str> = config.ingest.topics.iter().map(String::as_str).collect();
     // What was received lately is read to recognise a retransmission.
     let inputs: Vec<&str> = topics.iter().copied().chain(["fhir.received"]).collect();

@@ -21,19 +21,19 @@ pub struct Ingest {
     codec: Codec,
     options: Options,
     window: Mutex<Window>,
-    recent: Table,
+    recent: Option<Table>,
     metrics: Metrics,
 }
 
 impl Ingest {
-    /// A stage that recognises retransmissions of what `recent`, the topic it writes, holds.
+    /// A stage that recognises retransmissions of what `recent`, the topic it writes, holds; without it, of what it was given itself.
     ///
     /// # Errors
     /// When a time zone is not known.
     pub fn new(
         codec: Codec,
         config: &crate::IngestConfig,
-        recent: Table,
+        recent: Option<Table>,
         metrics: Metrics,
     ) -> Result<Self, Failure> {
         let span = i64::try_from(config.dedup_window.as_millis()).unwrap_or(i64::MAX);
@@ -139,7 +139,8 @@ impl Stage for Ingest {
     }
 
     fn assigned(&self) -> Result<(), Unavailable> {
-        let read = self.recent.catch_up(|record| {
+        let Some(recent) = &self.recent else { return Ok(()) };
+        let read = recent.catch_up(|record| {
             let (Some(fingerprint), Some(position)) =
                 (record.header(FINGERPRINT).and_then(Fingerprint::from_hex), source(record))
             else {
@@ -188,7 +189,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let codec = Codec::new(&RegistryConfig::default(), runtime.handle().clone()).unwrap();
         let recent = Table::new("fhir.received", None, &stream::Config::default()).unwrap();
-        let stage = Ingest::new(codec, &crate::IngestConfig::default(), recent, Metrics::new()).unwrap();
+        let stage =
+            Ingest::new(codec, &crate::IngestConfig::default(), Some(recent), Metrics::new()).unwrap();
         let event_id = EventId::at("hl7.raw", 0, 0);
         let context = Context { event_id, received_at_ms: 1, now_ms: 1, attempt: 0 };
         let fate = |record: &Incoming| match stage.process(record, &context) {

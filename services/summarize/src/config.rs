@@ -35,7 +35,9 @@ impl Default for Summarize {
 }
 
 impl Summarize {
-    pub(crate) fn budget(&self) -> inference::Budget {
+    /// As the models take it.
+    #[must_use]
+    pub fn budget(&self) -> inference::Budget {
         inference::Budget { sentences: self.sentences, characters: self.characters }
     }
 

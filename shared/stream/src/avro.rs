@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Datum;
+use apache_avro::writer::datum::GenericDatumWriter;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use contracts::Record;
@@ -65,7 +68,14 @@ const REGISTRY: &str = "schema-registry";
 #[derive(Clone)]
 pub struct Codec {
     inner: Arc<Inner>,
+    /// Set on a codec that registers nothing.
+    apart: Option<Arc<Apart>>,
 }
+
+/// Schemas of a codec that registers nothing, each with its text. The first has the highest id there is, the next the one below: a
+/// registry counts from 1 on.
+#[derive(Default)]
+struct Apart(RwLock<Vec<(&'static str, Arc<Schema>)>>);
 
 struct Inner {
     encoder: AvroEncoder,
@@ -123,7 +133,15 @@ impl Codec {
                 subjects: RwLock::default(),
                 runtime,
             }),
+            apart: None,
         })
+    }
+
+    /// A codec that reads what this one reads, and whose own records nobody else can read: it never registers a schema. For a
+    /// stage whose output is looked at and not published.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { inner: self.inner.clone(), apart: Some(Arc::default()) }
     }
 
     /// Encodes a value for a topic, registering its schema under `<topic>-value` at first use.
@@ -134,6 +152,9 @@ impl Codec {
     /// [`CodecError::Unavailable`] when the registry cannot be asked; [`CodecError::Reject`] when the registry
     /// refuses the schema or the value does not fit it.
     pub fn encode<T: Record>(&self, topic: &str, value: &T) -> Result<Vec<u8>, CodecError> {
+        if let Some(apart) = &self.apart {
+            return apart.encode(value);
+        }
         let subject = self.subject::<T>(topic)?;
         let inner = &self.inner;
         inner
@@ -147,12 +168,7 @@ impl Codec {
                     "the registry refuses the schema; compare it with the subject's versions",
                 )
             })?;
-        inner.runtime.block_on(inner.encoder.encode_struct(value, &subject)).map_err(|_| {
-            CodecError::Reject(Reject::new(
-                "AVRO-404",
-                "value does not fit its schema; this is a defect, report it",
-            ))
-        })
+        inner.runtime.block_on(inner.encoder.encode_struct(value, &subject)).map_err(|_| misfit())
     }
 
     /// Decodes a value.
@@ -183,6 +199,12 @@ impl Codec {
             [0, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
             _ => return Err(malformed("value is not Avro in the Confluent wire format")),
         };
+        if let Some(schema) = self.apart.as_ref().and_then(|apart| apart.schema(id)) {
+            return GenericDatumReader::builder(&schema)
+                .build()
+                .and_then(|reader| reader.read_value(&mut bytes.get(5..).unwrap_or_default()))
+                .map_err(|_| malformed("value does not fit the schema it names"));
+        }
         let inner = &self.inner;
         inner.runtime.block_on(inner.decoder.get_schema(id)).map_err(|error| {
             inner.decoder.remove_errors_from_cache();
@@ -201,12 +223,7 @@ impl Codec {
             return Ok(subject.clone());
         }
         drop(subjects);
-        let schema = apache_avro::Schema::parse_str(T::SCHEMA).map_err(|_| {
-            CodecError::Reject(Reject::new(
-                "AVRO-404",
-                "embedded schema cannot be parsed; this is a defect, report it",
-            ))
-        })?;
+        let schema = embedded::<T>()?;
         let strategy = Arc::new(SubjectNameStrategy::TopicNameStrategyWithSchema(
             topic.to_owned(),
             false,
@@ -215,6 +232,48 @@ impl Codec {
         let mut subjects = self.inner.subjects.write().unwrap_or_else(PoisonError::into_inner);
         Ok(subjects.entry(topic.to_owned()).or_insert(strategy).clone())
     }
+}
+
+impl Apart {
+    fn encode<T: Record>(&self, value: &T) -> Result<Vec<u8>, CodecError> {
+        let (id, schema) = self.id::<T>()?;
+        let datum = apache_avro::to_value(value)
+            .and_then(|value| value.resolve(&schema))
+            .and_then(|value| GenericDatumWriter::builder(&schema).build()?.write_value_to_vec(value))
+            .map_err(|_| misfit())?;
+        Ok([&[0], &id.to_be_bytes()[..], &datum].concat())
+    }
+
+    fn id<T: Record>(&self) -> Result<(u32, Arc<Schema>), CodecError> {
+        let mut schemas = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let at = match schemas.iter().position(|(text, _)| *text == T::SCHEMA) {
+            Some(at) => at,
+            None => {
+                schemas.push((T::SCHEMA, Arc::new(embedded::<T>()?)));
+                schemas.len() - 1
+            }
+        };
+        let (_, schema) = schemas.get(at).ok_or_else(misfit)?;
+        Ok((u32::MAX - u32::try_from(at).map_err(|_| misfit())?, schema.clone()))
+    }
+
+    fn schema(&self, id: u32) -> Option<Arc<Schema>> {
+        let schemas = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        schemas.get(usize::try_from(u32::MAX - id).ok()?).map(|(_, schema)| schema.clone())
+    }
+}
+
+fn embedded<T: Record>() -> Result<Schema, CodecError> {
+    Schema::parse_str(T::SCHEMA).map_err(|_| {
+        CodecError::Reject(Reject::new(
+            "AVRO-404",
+            "embedded schema cannot be parsed; this is a defect, report it",
+        ))
+    })
+}
+
+fn misfit() -> CodecError {
+    CodecError::Reject(Reject::new("AVRO-404", "value does not fit its schema; this is a defect, report it"))
 }
 
 fn malformed(what: &str) -> CodecError {
@@ -253,6 +312,37 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_codec_apart_reads_its_own_records_without_a_registry() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let nowhere = RegistryConfig { url: "http://127.0.0.1:1".to_owned(), ..RegistryConfig::default() };
+        let codec = Codec::new(&nowhere, runtime.handle().clone()).unwrap();
+        let apart = codec.apart();
+        let replayed = contracts::Replayed {
+            letter: "a/0/1".to_owned(),
+            event_id: "e".to_owned(),
+            failed_at: 1,
+            source_topic: "a".to_owned(),
+            replayed_at: 2,
+        };
+        let bytes = apart.encode("dead-letters.replayed", &replayed).unwrap();
+        assert_eq!(apart.decode::<contracts::Replayed>(Some(&bytes)).unwrap(), replayed);
+        assert_eq!(apart.decode_json(Some(&bytes)).unwrap()["letter"], "a/0/1");
+        assert!(matches!(codec.decode_json(Some(&bytes)), Err(CodecError::Unavailable(_))));
+        // A second schema has an id of its own.
+        let dropped = contracts::Dropped {
+            stage: "s".to_owned(),
+            reason: "r".to_owned(),
+            event_id: "e".to_owned(),
+            source_topic: "a".to_owned(),
+            source_partition: 0,
+            source_offset: 1,
+        };
+        let other = apart.encode("line.dropped", &dropped).unwrap();
+        assert_ne!(bytes[..5], other[..5]);
+        assert_eq!(apart.decode::<contracts::Dropped>(Some(&other)).unwrap(), dropped);
+    }
 
     #[test]
     fn a_datum_is_looked_at_as_json() {

@@ -1,6 +1,7 @@
 //! Where records come from: the WORM log, or Kafka for as long as it keeps them.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use replay::Selection;
 use stream::{Incoming, Reader};
@@ -25,20 +26,25 @@ pub(super) struct Log {
     pub(super) ledger: Ledger,
     /// Whether segments are read that no leaf vouches for.
     pub(super) unproven: bool,
-    pub(super) runtime: Runtime,
+    pub(super) runtime: Arc<Runtime>,
 }
 
 impl Source {
     pub(super) fn partitions(&self, topic: &str) -> Result<Vec<i32>, Outcome> {
+        let partitions = self.partitions_if_any(topic)?;
+        if partitions.is_empty() {
+            return Err(usage(format_args!("the log has nothing of topic {topic}")));
+        }
+        Ok(partitions)
+    }
+
+    /// The same, where a log may have nothing of the topic. Of Kafka's topics each is there.
+    pub(super) fn partitions_if_any(&self, topic: &str) -> Result<Vec<i32>, Outcome> {
         match self {
             Self::Kafka(reader) => reader.partitions(topic).map_err(|error| unavailable(&error)),
             Self::Log(log) => {
                 let partitions = log.runtime.block_on(log.ledger.partitions(&log.store, topic));
-                let partitions = partitions.map_err(|error| refuse(&error))?;
-                if partitions.is_empty() {
-                    return Err(usage(format_args!("the log has nothing of topic {topic}")));
-                }
-                Ok(partitions.into_iter().collect())
+                Ok(partitions.map_err(|error| refuse(&error))?.into_iter().collect())
             }
         }
     }

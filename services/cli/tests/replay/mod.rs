@@ -72,6 +72,19 @@ impl Log {
         self.bench.run_with(&[&["audit"], command, &fixed[..], arguments].concat(), &environment)
     }
 
+    /// Runs `replay compare` on the bucket.
+    fn compare(&self, arguments: &[&str]) -> Ran {
+        let (keys, config) = (self.path("log.keys"), self.server.audit_config());
+        let bundle = format!("s3://{}", config.bucket);
+        let endpoint = self.server.endpoint();
+        let keys = keys.to_str().unwrap();
+        let fixed = ["replay", "compare", "--bundle", &bundle, "--endpoint", endpoint, "--keys", keys];
+        let who = ["--operator", OPERATOR, "--purpose", "HSYSADMIN: a new mapping"];
+        let key = config.access_key.unwrap();
+        let environment = [("AWS_ACCESS_KEY_ID", key.id.as_str()), ("AWS_SECRET_ACCESS_KEY", &key.secret)];
+        self.bench.run_with(&[&fixed[..], &who, arguments].concat(), &environment)
+    }
+
     /// Runs `replay` on a copy in a folder.
     fn replay_copy(&self, root: &Path, arguments: &[&str]) -> Ran {
         let keys = self.path("log.keys");
@@ -188,6 +201,7 @@ fn records_come_once_more_and_who_read_them_is_recorded_before() {
     segments_are_listed_by_their_leaves(&log);
     holds_are_added_listed_and_released(&log);
     kafka_is_read_and_written_to(&log);
+    a_stage_is_compared_with_what_the_log_has(&log);
     an_auditor_walks_through(&log);
     what_is_not_proved_stops(&log);
 }
@@ -633,6 +647,101 @@ fn kafka_is_read_and_written_to(log: &Log) {
 
     let open = replay(&["--topic", "hl7.raw", "--into", "fhir.deidentified"]);
     assert_eq!((open.code, bench.read("fhir.deidentified").len()), (64, 0), "{}", open.err);
+}
+
+/// The log has what `ingest` made of ten messages, something other than it makes of them; and no topic of dead letters.
+fn a_stage_is_compared_with_what_the_log_has(log: &Log) {
+    let ran = log.compare(&["--stage", "ingest", "--partition", "0", "--json"]);
+    let result = ran.json();
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert_eq!(
+        (&result["same"], &result["different"], &result["unknown"]),
+        (&json!(0), &json!(10), &json!(20)),
+        "{}",
+        ran.err
+    );
+    assert!(!ran.out.contains("Carter") && ran.out.contains("\"Encounter.status\""), "{}", ran.out);
+    assert!(log.accesses().last().unwrap().query.ends_with("&compare=ingest"));
+    // Of hl7.raw/1 the last segment is under no checkpoint.
+    assert_eq!(log.compare(&["--stage", "ingest"]).code, 1);
+}
+
+#[test]
+fn a_stage_is_run_once_more_on_what_kafka_has() {
+    let Some(mut bench) = Bench::start() else { return };
+    bench.apply(&SHAPE);
+    let given = |at: usize| message(GOOD.replace("|C1|", &format!("|C{at}|")));
+    (0..6).for_each(|at| drop(bench.publish(&given(at))));
+    bench.publish(&given(0));
+    bench.publish(&message("PID|1".to_owned()));
+    bench.ingest(|_| ());
+    let counts = |bench: &Bench| {
+        ["fhir.received", "line.dropped", "ingest.dead-letter"].map(|topic| bench.read(topic).len())
+    };
+    bench.wait("every message to have a fate", |bench| counts(bench) == [6, 1, 1]);
+    bench.stop();
+    let before = counts(&bench);
+
+    let compare = |arguments: &[&str]| {
+        let who = ["replay", "compare", "--operator", OPERATOR, "--purpose", "HSYSADMIN: a new mapping"];
+        bench.run(&[&who[..], arguments].concat())
+    };
+    let same = compare(&["--stage", "ingest"]);
+    assert_eq!(same.code, 0, "{}{}", same.out, same.err);
+    assert_eq!(same.out, "ingest: same 8, different 0, unknown 0, retransmissions of earlier messages 0\n");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(file("zone.toml"), "[ingest]\ndefault_zone = \"America/New_York\"\n").unwrap();
+    let out = file("events");
+    let other =
+        ["--stage", "ingest", "--stage-config", &file("zone.toml"), "--list", "2", "--out", &out, "--json"];
+    let differs = compare(&other);
+    let result = differs.json();
+    assert_eq!(
+        (differs.code, &result["same"], &result["different"]),
+        (1, &json!(2), &json!(6)),
+        "{}",
+        differs.err
+    );
+    assert_eq!(result["events"].as_array().unwrap().len(), 2);
+    assert!(result["fields"].as_array().unwrap().iter().all(|field| field["events"] == 6), "{}", differs.out);
+    let lines = fs::read_to_string(&out).unwrap();
+    assert_eq!(lines.lines().count(), 6);
+    assert!(!lines.contains("Carter") && lines.contains("fields\":[\""), "{lines}");
+    let event = result["events"][0]["event_id"].as_str().unwrap();
+    let one = compare(&[&other[..4], &["--event-id", event]].concat());
+    assert!(one.out.contains("same 0, different 1,") && one.out.contains(event), "{}", one.out);
+    // A retransmission alone is one of a message that is not among the inputs.
+    let at = bench
+        .read("line.dropped")
+        .iter()
+        .map(|record| bench.decoded::<contracts::Dropped>(record))
+        .next()
+        .unwrap();
+    let place =
+        [at.source_partition.to_string(), format!("{0}..{1}", at.source_offset, at.source_offset + 1)];
+    let alone = compare(&["--stage", "ingest", "--partition", &place[0], "--offsets", &place[1]]);
+    assert_eq!((alone.code, alone.out.contains("earlier messages 1")), (0, true), "{}", alone.out);
+
+    let unknown = compare(&["--stage", "validate"]);
+    assert_eq!((unknown.code, unknown.out.contains("unknown 6")), (1, true), "{}", unknown.out);
+    let accesses = bench.read(ACCESS_EVENTS).len();
+    for wrong in [
+        &["--stage", "validate", "--model", "."][..],
+        &["--stage", "classify", "--model", "."],
+        &["--stage", "ingest", "--out", &out],
+        &["--stage", "notify"],
+    ] {
+        assert_eq!(compare(wrong).code, 64, "{wrong:?}");
+    }
+    assert_eq!(
+        (bench.read(ACCESS_EVENTS).len(), counts(&bench)),
+        (accesses, before),
+        "nothing else was written"
+    );
+    let bare = bench.run(&["replay"]);
+    assert_eq!((bare.code, bare.err.contains("--purpose")), (64, true), "{}", bare.err);
 }
 
 /// Every command of the walk-through, and what it prints: `…` stands for anything.
